@@ -1,0 +1,91 @@
+//! Linking: an entity's main stream follows its policy through exactly one subscription.
+
+use http::StatusCode;
+
+use super::policy::{Policy, Target, link_id, subscription_id};
+use crate::http::{Error, Refusal, failure};
+use crate::limits::LEASE;
+use crate::store::{EntityRow, Kind, SqlError, Tx};
+use crate::tenant::Principal;
+
+failure! {
+    /// A policy names a runner that is not registered.
+    RunnerNotFound { id: String } => NOT_FOUND "NOT_FOUND", "Runner \"{id}\" not found"
+}
+
+failure! {
+    /// A policy names somebody else's runner.
+    NotTheRunnersOwner => FORBIDDEN "UNAUTHORIZED", "Runner dispatch requires the authenticated owner"
+}
+
+/// Refuses a policy that `by` may not use: a runner serves only its owner.
+pub(crate) fn check(tx: &Tx<'_>, by: &Principal, policy: &Policy) -> Result<(), Error> {
+    match &policy.target {
+        Target::Webhook(url) => Ok(check_url(url)?),
+        Target::Runner(id) => {
+            let runner = tx.runner(id)?.ok_or_else(|| RunnerNotFound { id: id.clone() })?;
+            if runner.owner == by.url() { Ok(()) } else { Err(NotTheRunnersOwner.into()) }
+        }
+    }
+}
+
+/// Refuses what is not an absolute HTTP URL.
+pub(crate) fn check_url(url: &str) -> Result<(), Refusal> {
+    let parsed = url
+        .parse::<http::Uri>()
+        .ok()
+        .filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some_and(|h| !h.is_empty()));
+    let refuse = || {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_REQUEST",
+            format!("`{url}` is not an absolute http or https URL"),
+        )
+    };
+    parsed.map(|_| ()).ok_or_else(refuse)
+}
+
+/// Links an entity's main stream to the subscription that its policy stands for, from the stream's tail on. Linking
+/// again changes nothing.
+pub(crate) fn link(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    let Some(policy) = policy_of(entity)? else { return Ok(()) };
+    if !tx.subscriptions_of(entity.id)?.is_empty() {
+        return Ok(());
+    }
+    let existing = match tx.subscription_by_name(&subscription_id(&policy, &entity.url))? {
+        Some(shared) => Some(shared),
+        None => tx.subscription_by_name(&link_id(&policy, &entity.url))?,
+    };
+    let subscription = match existing {
+        Some(existing) => existing,
+        None => {
+            let kind = match policy.target {
+                Target::Webhook(ref url) => Kind::Webhook { url: url.clone() },
+                Target::Runner(ref runner) => Kind::Runner { runner: runner.clone() },
+            };
+            tx.insert_subscription(&link_id(&policy, &entity.url), kind, LEASE)?
+        }
+    };
+    let tail = tx.tail(entity.id)?;
+    tx.insert_link(entity.id, subscription.id, tail)
+}
+
+/// Takes an entity's links away and ends what was in flight for it.
+pub(crate) fn unlink(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    for mut subscription in tx.subscriptions_of(entity.id)? {
+        tx.delete_link(entity.id, subscription.id)?;
+        let about = subscription.wake.as_ref().is_some_and(|w| w.trigger == entity.id || w.claimed == Some(entity.id));
+        if about {
+            crate::subscription::end(tx, &mut subscription)?;
+        }
+    }
+    Ok(())
+}
+
+/// The stored policy of an entity.
+pub(crate) fn policy_of(entity: &EntityRow) -> Result<Option<Policy>, SqlError> {
+    let Some(text) = &entity.policy else { return Ok(None) };
+    let damaged = || SqlError::new(format!("the stored policy of `{}` does not parse", entity.url));
+    let json = serde_json::from_str(text).map_err(|_| damaged())?;
+    Policy::parse(&json).map(Some).map_err(|_| damaged())
+}

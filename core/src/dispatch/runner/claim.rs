@@ -1,0 +1,84 @@
+//! `POST /_electric/runners/{id}/claim`: a runner takes a wake that was announced to it.
+
+use http::StatusCode;
+
+use super::UnknownRunner;
+use crate::dispatch::{enrich, status};
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Refusal, Response, failure};
+use crate::store::{Kind, Tx};
+use crate::subscription::{self, primary};
+
+failure! {
+    /// The caller does not own the runner.
+    NotTheOwner => FORBIDDEN "UNAUTHORIZED", "Runner claim requires the authenticated owner"
+}
+
+failure! {
+    /// The runner was disabled.
+    RunnerIsDisabled => CONFLICT "NOT_RUNNING", "Runner is disabled"
+}
+
+failure! {
+    /// The event is about another runner's subscription.
+    ForeignSubscription => BAD_REQUEST "INVALID_REQUEST", "Wake event subscription_id does not match runner"
+}
+
+failure! {
+    /// There is nothing to do.
+    NoPendingWork => CONFLICT "NO_PENDING_WORK", "nothing is pending for this subscription"
+}
+
+failure! {
+    /// Somebody works on it.
+    AlreadyClaimed { holder: String } => CONFLICT "ALREADY_CLAIMED", "the wake is claimed by `{holder}`"
+}
+
+/// Claims the wake in flight of the subscription that the event names: 200 with all that the agent needs.
+pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let tx = call.store;
+    let by = call.by()?;
+    let body = Body::of(call.request)?;
+    let id = call.decoded("id")?;
+    let name = body.text("subscription_id").unwrap_or_else(|| format!("runner:{id}"));
+    body.check()?;
+    let runner = tx.runner(&id)?.ok_or(UnknownRunner)?;
+    if runner.owner != by.url() {
+        return Err(NotTheOwner.into());
+    }
+    if !runner.enabled {
+        return Err(RunnerIsDisabled.into());
+    }
+    let Some(mut subscription) = tx.subscription_by_name(&name)? else {
+        let ours = name == format!("runner:{id}") || name.starts_with(&format!("runner:{id}:"));
+        return if ours { Ok(Done::nothing()) } else { Err(ForeignSubscription.into()) };
+    };
+    if subscription.kind != (Kind::Runner { runner: id.clone() }) {
+        return Err(ForeignSubscription.into());
+    }
+    if let Some(wake) = subscription.wake.as_ref().filter(|w| w.held) {
+        return Err(AlreadyClaimed { holder: wake.holder.clone().unwrap_or_default() }.into());
+    }
+    let links = tx.links(subscription.id)?;
+    let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
+        if subscription.wake.is_some() {
+            // Announced, and its stream has gone since: nothing must wait for it.
+            subscription::end(tx, &mut subscription)?;
+            return Ok(Refusal::from(NoPendingWork).response().into());
+        }
+        return Err(NoPendingWork.into());
+    };
+    if !status::admits(tx, next.stream)? {
+        return Err(NoPendingWork.into());
+    }
+    if subscription.wake.is_none() {
+        subscription::begin(tx, &mut subscription, next.stream)?;
+    }
+    subscription::hold(tx, &mut subscription, Some(&id))?;
+    tx.update_subscription(&subscription)?;
+    let notification = enrich::claim(tx, &subscription, &links)?;
+    status::claimed(tx, next.stream)?;
+    let mut response = Response::empty(StatusCode::OK).with("content-type", "application/json; charset=utf-8");
+    response.body = notification.to_string().into_bytes();
+    Ok(response.into())
+}

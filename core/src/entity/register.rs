@@ -1,0 +1,223 @@
+//! `POST /_electric/entity-types`: register a type, or replace it (control plane, section 9.1).
+
+use http::StatusCode;
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use super::types::{Definition, View};
+use crate::dispatch::Policy;
+use crate::dispatch::link::check_url;
+use crate::effect::{EffectId, Fetch, Fetched};
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
+use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
+use crate::pending::Pending;
+use crate::store::{EntityTypeRow, Tx};
+use crate::tenant::Principal;
+use crate::time::Time;
+
+failure! {
+    /// A member that is always needed is absent or blank.
+    MissingField { name: &'static str } => BAD_REQUEST "INVALID_REQUEST", "Missing required field: {name}"
+}
+
+failure! {
+    /// The name belongs to the server.
+    BuiltIn => BAD_REQUEST "INVALID_REQUEST", "Entity type \"principal\" is built in and cannot be registered or updated"
+}
+
+failure! {
+    /// The name is kept for the server.
+    Reserved => BAD_REQUEST "INVALID_REQUEST", "Entity type names starting with \"_\" are reserved"
+}
+
+failure! {
+    /// The serve endpoint did not say what the type is.
+    Unreachable { why: String } => BAD_GATEWAY "SERVE_ENDPOINT_UNREACHABLE", "{why}"
+}
+
+failure! {
+    /// The serve endpoint serves another type.
+    NameMismatch { found: String, wanted: String } => BAD_REQUEST "SERVE_ENDPOINT_NAME_MISMATCH",
+    "Serve endpoint returned name \"{found}\" but expected \"{wanted}\""
+}
+
+/// Registers a type: 201. One that only names its serve endpoint waits for what that says about it.
+pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let by = call.by()?;
+    let asked = Asked::of(&Body::of(call.request)?)?;
+    if let Some(endpoint) = &asked.serve_endpoint {
+        check_url(endpoint)?;
+        if asked.description.is_none() && asked.creation_schema.is_none() {
+            let discovery = Discovery {
+                name: asked.name,
+                endpoint: endpoint.clone(),
+                by: by.clone(),
+                deadline: call.store.now + FETCH_TIME + FETCH_SLACK,
+            };
+            return Ok(Done::Park(Pending::Discover(discovery)));
+        }
+    }
+    store(call.store, asked)
+}
+
+/// A registration that waits for its serve endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Discovery {
+    name: String,
+    endpoint: String,
+    by: Principal,
+    pub(crate) deadline: Time,
+}
+
+impl Discovery {
+    /// The question to the serve endpoint.
+    pub(crate) fn fetch(&self, number: u64) -> Fetch {
+        Fetch {
+            id: EffectId::Pending(number),
+            method: http::Method::PUT,
+            url: self.endpoint.clone(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            time_limit: FETCH_TIME,
+            size_limit: ANSWER,
+        }
+    }
+
+    /// Registers the type with what the endpoint said, checked as if the caller had sent it.
+    pub(crate) fn resume(&self, tx: &Tx<'_>, result: &Fetched) -> Result<Done, Error> {
+        let unreachable = |why: String| Unreachable { why };
+        let answer = result.as_ref().map_err(|why| unreachable(format!("Failed to reach serve endpoint: {why}")))?;
+        if !(200..300).contains(&answer.status) {
+            return Err(unreachable(format!("Serve endpoint returned status {}", answer.status)).into());
+        }
+        let manifest = Request {
+            method: http::Method::POST,
+            path: "/_electric/entity-types".to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: answer.body.clone(),
+            by: Some(self.by.clone()),
+            origin: None,
+        };
+        let body = Body::of(&manifest)
+            .map_err(|_| unreachable("Failed to reach serve endpoint: its manifest is not a JSON object".to_owned()))?;
+        let mut asked = Asked::of_manifest(&body)?;
+        if asked.name != self.name {
+            return Err(NameMismatch { found: asked.name, wanted: self.name.clone() }.into());
+        }
+        asked.serve_endpoint = Some(self.endpoint.clone());
+        store(tx, asked)
+    }
+}
+
+/// What a registration asks for.
+struct Asked {
+    name: String,
+    description: Option<String>,
+    creation_schema: Option<Box<RawValue>>,
+    inbox_schemas: Option<Box<RawValue>>,
+    state_schemas: Option<Box<RawValue>>,
+    slash_commands: Option<Box<RawValue>>,
+    collections: Option<Box<RawValue>>,
+    serve_endpoint: Option<String>,
+    policy: Option<Policy>,
+}
+
+impl Asked {
+    fn of(body: &Body<'_>) -> Result<Self, Refusal> {
+        body.closed(&[
+            "name",
+            "description",
+            "creation_schema",
+            "inbox_schemas",
+            "state_schemas",
+            "slash_commands",
+            "serve_endpoint",
+            "default_dispatch_policy",
+            "permission_grants",
+            "externally_writable_collections",
+        ]);
+        if body.json("permission_grants").is_some_and(|g| g.as_array().is_none_or(|g| !g.is_empty())) {
+            let message = "`permission_grants` are not supported yet: every principal may spawn every type";
+            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message));
+        }
+        Self::of_manifest(body)
+    }
+
+    /// A serve endpoint's manifest may hold members that nobody knows.
+    fn of_manifest(body: &Body<'_>) -> Result<Self, Refusal> {
+        let asked = Self {
+            name: body.text("name").unwrap_or_default(),
+            description: body.text("description"),
+            creation_schema: body.object("creation_schema").map(ToOwned::to_owned),
+            inbox_schemas: body.object("inbox_schemas").map(ToOwned::to_owned),
+            state_schemas: body.object("state_schemas").map(ToOwned::to_owned),
+            slash_commands: body.raw("slash_commands").map(ToOwned::to_owned),
+            collections: body.object("externally_writable_collections").map(ToOwned::to_owned),
+            serve_endpoint: body.text("serve_endpoint"),
+            policy: policy(body, "default_dispatch_policy"),
+        };
+        for map in ["inbox_schemas", "state_schemas"] {
+            for (key, value) in body.json(map).as_ref().and_then(Json::as_object).into_iter().flatten() {
+                if !value.is_object() {
+                    body.complain(format!("/{map}/{key}"), "must be object");
+                }
+            }
+        }
+        if asked.slash_commands.as_ref().is_some_and(|c| !c.get().starts_with('[')) {
+            body.complain("/slash_commands".to_owned(), "must be array");
+        }
+        body.check()?;
+        Ok(asked)
+    }
+}
+
+/// A dispatch policy in a body; complaints name its members.
+pub(super) fn policy(body: &Body<'_>, name: &str) -> Option<Policy> {
+    match Policy::parse(&body.json(name)?) {
+        Ok(policy) => Some(policy),
+        Err(complaints) => {
+            for (path, message) in complaints {
+                body.complain(format!("/{name}{path}"), message);
+            }
+            None
+        }
+    }
+}
+
+fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
+    let description = asked.description.unwrap_or_default();
+    if asked.name.is_empty() {
+        return Err(MissingField { name: "name" }.into());
+    }
+    if asked.name == "principal" {
+        return Err(BuiltIn.into());
+    }
+    if asked.name.starts_with('_') {
+        return Err(Reserved.into());
+    }
+    if description.is_empty() {
+        return Err(MissingField { name: "description" }.into());
+    }
+    let policy = asked.policy.or_else(|| asked.serve_endpoint.as_deref().map(Policy::webhook));
+    let existing = tx.entity_type(&asked.name)?;
+    let row = EntityTypeRow {
+        name: asked.name,
+        definition: Definition {
+            description,
+            creation_schema: asked.creation_schema,
+            inbox_schemas: asked.inbox_schemas,
+            state_schemas: asked.state_schemas,
+            externally_writable_collections: asked.collections,
+            slash_commands: asked.slash_commands,
+            serve_endpoint: asked.serve_endpoint,
+            default_dispatch_policy: policy.map(|p| p.json()),
+        },
+        revision: existing.as_ref().map_or(1, |e| e.revision + 1),
+        created_at: existing.map_or(tx.now, |e| e.created_at),
+        updated_at: tx.now,
+    };
+    tx.write_entity_type(&row)?;
+    Ok(Response::json(StatusCode::CREATED, &View::of(&row)).into())
+}

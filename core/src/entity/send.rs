@@ -1,0 +1,139 @@
+//! `POST …/send`: a message to an entity, now or later (control plane, section 10.6).
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::inbox::{self, Message, Stored};
+use super::show::find;
+use super::status::Change;
+use crate::dispatch::{link, write_token};
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Response, failure};
+use crate::limits::DELAY;
+use crate::store::{EntityRow, SqlError, TimerKind, Tx};
+use crate::stream::{Cause, Class};
+use crate::tenant::{Permission, Principal, permission};
+use crate::time::Span;
+
+failure! {
+    /// The entity is stopping or has stopped.
+    NotAcceptingWrites => CONFLICT "NOT_RUNNING", "Entity is not accepting writes"
+}
+
+failure! {
+    /// The sender named in the body is not the caller.
+    Impostor { member: &'static str } => BAD_REQUEST "INVALID_REQUEST", "Request {member} must match Electric-Principal"
+}
+
+failure! {
+    /// The agent named in the body is not the caller, and its token is not its claim's.
+    ImpostorAgent => BAD_REQUEST "INVALID_REQUEST", "Request from_agent must match authenticated agent principal"
+}
+
+failure! {
+    /// There is no message in the message.
+    NoPayload => BAD_REQUEST "INVALID_REQUEST", "Missing required field: payload"
+}
+
+/// Sends to the entity at the request's path: 200 `{"txid"}`, or 204 when it is to arrive after `afterMs`.
+pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let tx = call.store;
+    let by = call.by()?;
+    let mut entity = find(call, tx)?;
+    let body = Body::of(call.request)?;
+    let after = body.millis("afterMs").map_or(Span::ZERO, |ms| Span::millis(ms.min(DELAY.as_millis())));
+    let (from, from_principal, from_agent) = (body.text("from"), body.text("from_principal"), body.text("from_agent"));
+    let (key, kind) = (body.text("key"), body.text("type").filter(|t| !t.is_empty()));
+    let mode = body.choice("mode", &["immediate", "queued", "paused", "steer"]);
+    let position = body.text("position");
+    body.check()?;
+    permission::check(by, Permission::Write, &entity)?;
+    for (given, member) in [(&from, "from"), (&from_principal, "from_principal")] {
+        if given.as_ref().is_some_and(|given| *given != by.url()) {
+            return Err(Impostor { member }.into());
+        }
+    }
+    let cause = cause(tx, by, from_agent.as_deref(), call.request.claim_token())?;
+    if !entity.status.accepts_writes() {
+        return Err(NotAcceptingWrites.into());
+    }
+    let payload = body.raw("payload").ok_or(NoPayload)?;
+    let message = Message {
+        payload,
+        from: Some(by.url()),
+        from_principal: Some(by.url()),
+        from_agent,
+        key,
+        kind,
+        mode,
+        position,
+    };
+    back_fill(tx, &mut entity)?;
+    link::link(tx, &entity)?;
+    if after > Span::ZERO {
+        let id = tx.insert_delayed_send(entity.id, &message.stored())?;
+        tx.arm(tx.now + after, TimerKind::Send, id)?;
+        return Ok(Done::nothing());
+    }
+    let txid = tx.draw.uuid();
+    deliver(tx, &mut entity, &message, &txid, cause)?;
+    Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
+}
+
+/// A delayed send is due. One whose entity no longer takes messages is dropped with it.
+pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
+    let Some(send) = tx.delayed_send(id)? else { return Ok(()) };
+    tx.delete_delayed_send(id)?;
+    let Some(mut entity) = tx.entity_by_id(send.entity)?.filter(|e| e.status.accepts_writes()) else { return Ok(()) };
+    let stored: Stored = serde_json::from_str(&send.message)
+        .map_err(|e| SqlError::new(format!("a stored message does not parse: {e}")))?;
+    let mut message = Message::restored(&stored);
+    message.key.get_or_insert_with(|| format!("scheduled-task-{id}"));
+    link::link(tx, &entity)?;
+    deliver(tx, &mut entity, &message, &tx.draw.uuid(), Cause::outside(Class::Named))
+}
+
+/// Appends a message, after continuing a paused entity that it is not to wait for.
+fn deliver(tx: &Tx<'_>, entity: &mut EntityRow, message: &Message<'_>, txid: &str, cause: Cause) -> Result<(), Error> {
+    let next = entity.status.after(Change::Sent);
+    if next != entity.status && message.mode.as_deref() != Some("paused") {
+        entity.status = next;
+        entity.updated_at = tx.now;
+        tx.update_entity(entity)?;
+    }
+    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
+    inbox::append(tx, entity, &stream, message, txid, cause)
+}
+
+/// What a send is caused by: the claim of the agent in whose name it is sent, else the outside world.
+fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&str>) -> Result<Cause, Error> {
+    let outside = Cause::outside(Class::Named);
+    let Some(given) = from_agent else { return Ok(outside) };
+    let path = match given.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => given,
+    };
+    if let (Some(agent), Some(token)) = (tx.entity(path)?, token) {
+        if let Some(cause) = write_token::cause_of(tx, &agent, token)? {
+            return Ok(Cause { class: Class::Named, author: None, depth: cause.depth });
+        }
+    }
+    if by.kind() == "agent" && path == format!("/{}", by.id()) { Ok(outside) } else { Err(ImpostorAgent.into()) }
+}
+
+/// Gives an entity without a policy its type's current one.
+fn back_fill(tx: &Tx<'_>, entity: &mut EntityRow) -> Result<(), Error> {
+    if entity.policy.is_some() {
+        return Ok(());
+    }
+    let default = match tx.entity_type(&entity.kind)? {
+        Some(kind) => kind.definition.policy()?,
+        None => None,
+    };
+    if let Some(policy) = default {
+        entity.policy = Some(policy.json().to_string());
+        entity.updated_at = tx.now;
+        tx.update_entity(entity)?;
+    }
+    Ok(())
+}

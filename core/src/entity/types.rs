@@ -1,0 +1,119 @@
+//! Entity types: what is stored of them, and reading them (control plane, section 9).
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::dispatch::Policy;
+use crate::engine::{Done, Reply};
+use crate::http::{Call, Error, Response, failure};
+use crate::limits::LIST;
+use crate::store::{EntityTypeRow, Read, SqlError, Tx};
+
+/// What a type is registered with. The three schemas are null when unset; the rest is left out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Definition {
+    pub(crate) description: String,
+    pub(crate) creation_schema: Option<Box<RawValue>>,
+    pub(crate) inbox_schemas: Option<Box<RawValue>>,
+    pub(crate) state_schemas: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) externally_writable_collections: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slash_commands: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) serve_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_dispatch_policy: Option<serde_json::Value>,
+}
+
+impl Definition {
+    /// The default dispatch policy.
+    pub(crate) fn policy(&self) -> Result<Option<Policy>, SqlError> {
+        let Some(json) = &self.default_dispatch_policy else { return Ok(None) };
+        Policy::parse(json).map(Some).map_err(|_| SqlError::new("a stored default dispatch policy does not parse"))
+    }
+}
+
+failure! {
+    /// No type has this name.
+    TypeNotFound => NOT_FOUND "NOT_FOUND", "Entity type not found"
+}
+
+failure! {
+    /// No entity can be of a type that is not registered.
+    UnknownEntityType { name: String } => NOT_FOUND "UNKNOWN_ENTITY_TYPE", "Entity type \"{name}\" not found"
+}
+
+/// A type as the wire shows it.
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    definition: Flat<'a>,
+    revision: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+/// The members of a definition, borrowed: raw JSON does not pass through a flattened owner.
+#[derive(Serialize)]
+struct Flat<'a> {
+    description: &'a str,
+    creation_schema: Option<&'a RawValue>,
+    inbox_schemas: Option<&'a RawValue>,
+    state_schemas: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    externally_writable_collections: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slash_commands: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serve_endpoint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_dispatch_policy: Option<&'a serde_json::Value>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(row: &'a EntityTypeRow) -> Self {
+        let d = &row.definition;
+        Self {
+            name: &row.name,
+            definition: Flat {
+                description: &d.description,
+                creation_schema: d.creation_schema.as_deref(),
+                inbox_schemas: d.inbox_schemas.as_deref(),
+                state_schemas: d.state_schemas.as_deref(),
+                externally_writable_collections: d.externally_writable_collections.as_deref(),
+                slash_commands: d.slash_commands.as_deref(),
+                serve_endpoint: d.serve_endpoint.as_deref(),
+                default_dispatch_policy: d.default_dispatch_policy.as_ref(),
+            },
+            revision: row.revision,
+            created_at: row.created_at.iso(),
+            updated_at: row.updated_at.iso(),
+        }
+    }
+}
+
+/// `GET /_electric/entity-types`: all types by name.
+pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    call.by()?;
+    let rows = call.store.entity_types(LIST)?;
+    let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
+}
+
+/// `GET /_electric/entity-types/{name}`.
+pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    call.by()?;
+    let row = call.store.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &View::of(&row))))
+}
+
+/// `DELETE /_electric/entity-types/{name}`: its entities stay.
+pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    call.by()?;
+    let row = call.store.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
+    call.store.delete_entity_type(&row.name)?;
+    Ok(Done::nothing())
+}

@@ -1,0 +1,119 @@
+//! The door: asked before the first byte of a body. May this request be read, by whom, and how much of it?
+
+use http::{HeaderMap, Method, StatusCode};
+
+use super::route::route;
+use super::{Refusal, Response, dress};
+use crate::config::Config;
+use crate::limits::{APPEND, BODY, PATH};
+use crate::tenant::{Principal, authenticate};
+
+/// What a host may do with a request.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Who calls; `None` only where nobody needs to be known.
+    pub by: Option<Principal>,
+    /// The most bytes of body to read.
+    pub limit: usize,
+}
+
+/// Decides about a request by its head.
+///
+/// # Errors
+/// The whole answer: 204 to `OPTIONS`, 401, 413 by `content-length`, 400 to a path that nothing can have.
+pub fn admit(config: &Config, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admission, Response> {
+    judge(config, method, path, headers).map_err(|mut response| {
+        dress(&mut response, path);
+        response
+    })
+}
+
+fn judge(config: &Config, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admission, Response> {
+    if method == Method::OPTIONS {
+        return Err(Response::empty(StatusCode::NO_CONTENT));
+    }
+    if path.len() > PATH || !path.starts_with('/') || !is_encoded(path) {
+        return Err(refuse(
+            path,
+            StatusCode::BAD_REQUEST,
+            "the path is too long or not percent-encoded as a URL's path is",
+        ));
+    }
+    let found = route(method, path);
+    let by = match authenticate(&config.auth, headers) {
+        Ok(by) => Some(by),
+        Err(_) if found.open => None,
+        Err(refusal) => return Err(refusal.response()),
+    };
+    let limit = if is_control(path) { BODY } else { APPEND };
+    let length = headers.get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(path));
+    }
+    Ok(Admission { by, limit })
+}
+
+/// 413: the body is longer than its route takes.
+#[must_use]
+pub fn too_large(path: &str) -> Response {
+    let limit = if is_control(path) { BODY } else { APPEND };
+    finished(path, refuse(path, StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes")))
+}
+
+/// 408: the body did not arrive in time.
+#[must_use]
+pub fn too_slow(path: &str) -> Response {
+    finished(path, refuse(path, StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))
+}
+
+fn finished(path: &str, mut response: Response) -> Response {
+    dress(&mut response, path);
+    response
+}
+
+fn refuse(path: &str, status: StatusCode, message: &str) -> Response {
+    if is_control(path) { Refusal::new(status, "INVALID_REQUEST", message) } else { Refusal::plain(status, message) }
+        .response()
+}
+
+/// Whether a path belongs to the control plane, whose errors are envelopes and whose bodies are small.
+pub(super) fn is_control(path: &str) -> bool {
+    let shared_state = path.starts_with("/_electric/shared-state/");
+    ["/_electric", "/_reveille", "/__ds"]
+        .iter()
+        .any(|p| path.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        && !shared_state
+}
+
+/// Whether every `%` begins an escape.
+fn is_encoded(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes
+        .iter()
+        .enumerate()
+        .all(|(i, b)| *b != b'%' || bytes.get(i + 1..i + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::{ApiKeys, Authentication};
+
+    #[test]
+    fn who_is_let_in_and_how_much_is_read() {
+        let serve = Config::serve(Authentication::ApiKeys(ApiKeys::parse("k user:a").expect("parses")));
+        let ask = |method: Method, path: &str, length: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-length", length.parse().expect("a value"));
+            admit(&serve, &method, path, &headers).map(|a| a.limit).map_err(|r| r.status.as_u16())
+        };
+        assert_eq!(ask(Method::GET, "/_electric/health", "0"), Ok(BODY));
+        assert_eq!(ask(Method::GET, "/__ds/jwks.json", "0"), Ok(BODY));
+        assert_eq!(ask(Method::POST, "/_electric/wake-callbacks/w_1", "0"), Ok(BODY));
+        assert_eq!(ask(Method::OPTIONS, "/anything", "0"), Err(204));
+        assert_eq!(ask(Method::GET, "/_electric/entities", "0"), Err(401));
+        assert_eq!(ask(Method::GET, "/a/b/main", "0"), Err(401));
+        assert_eq!(ask(Method::POST, "/_electric/wake-callbacks/w_1", "99999999"), Err(413));
+        assert_eq!(ask(Method::POST, "/_electric/wake-callbacks/%zz", "0"), Err(400));
+    }
+}

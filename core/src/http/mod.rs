@@ -1,0 +1,18 @@
+//! HTTP as values: the route table, requests and responses, refusals, what every answer wears.
+
+mod admit;
+mod body;
+mod dev;
+mod dress;
+mod error;
+mod message;
+mod route;
+
+pub use admit::{Admission, admit, too_large, too_slow};
+pub(crate) use body::Body;
+pub use dress::dress;
+pub use error::{Error, Refusal};
+pub(crate) use error::{answer, failure};
+pub use message::{Request, Response};
+pub use route::{Access, access};
+pub(crate) use route::{Advance, Call, Handler, route};

@@ -1,0 +1,56 @@
+//! Every limit in one place. Whatever a client can make grow has one, and a named error.
+
+use crate::time::Span;
+
+/// The largest body of an ordinary JSON request.
+pub const BODY: usize = 1 << 20;
+/// The largest body appended to a stream.
+pub const APPEND: usize = 8 << 20;
+/// The deepest nesting of JSON that is accepted.
+pub const JSON_DEPTH: usize = 128;
+/// The longest path.
+pub const PATH: usize = 2048;
+/// The most messages that one append may carry.
+pub const MESSAGES: usize = 100_000;
+/// The largest piece in which an entry is stored; longer ones take several rows.
+pub const PIECE: usize = 512 << 10;
+/// The most bytes that one read gathers before it asks the client to come back for more.
+pub const READ: usize = 1 << 20;
+/// The most tags of an entity.
+pub const TAGS: usize = 256;
+/// The most registrations that one entity may hold as a subscriber.
+pub const REGISTRATIONS: usize = 10_000;
+/// The most wakes that one append commits with itself.
+pub const FAN_OUT: usize = 256;
+/// The most `Fetch` effects that one turn may carry.
+pub const EFFECTS_A_TURN: usize = 32;
+/// The most requests that may wait for an effect.
+pub const PENDING: usize = 256;
+/// The most timers that one move of the virtual clock runs.
+pub const ADVANCE: usize = 100_000;
+/// The most entities that one list answers.
+pub const LIST: usize = 10_000;
+/// The largest answer that is read from a webhook or a serve endpoint.
+pub const ANSWER: usize = 256 << 10;
+/// The longest response text that a wake carries of a finished child; cut longer ones are marked.
+pub const RESPONSE: usize = 64 << 10;
+/// How far the bounded read for a finished child goes from where its run began.
+pub const RESPONSE_READ: usize = 4 << 20;
+/// How long a webhook or a serve endpoint may take.
+pub const FETCH_TIME: Span = Span::secs(20);
+/// How long after a fetch's time limit a lost outcome is repeated.
+pub const FETCH_SLACK: Span = Span::secs(10);
+/// The longest delay of a delayed send: ten years.
+pub const DELAY: Span = Span::secs(10 * 365 * 86_400);
+/// How often a timer row is tried before it is dead.
+pub const ATTEMPTS: i64 = 10;
+/// Past this depth of causes wakes are spaced out.
+pub const DEPTH: i64 = 64;
+/// How far apart they are then, for one entity.
+pub const SPACING: Span = Span::secs(10);
+/// How long a claim lives without a heartbeat.
+pub const LEASE: Span = Span::secs(30);
+/// The longest wait between two notices of an unclaimed wake.
+pub const REMIND: Span = Span::secs(600);
+/// The longest wait between two attempts of a delivery.
+pub const BACKOFF: Span = Span::secs(60);

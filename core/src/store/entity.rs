@@ -1,0 +1,133 @@
+//! Entities. One shares the row id of its main stream, and is found by that stream's path.
+
+use super::{Read, Row, SqlError, Tx};
+use crate::entity::Status;
+use crate::time::Time;
+
+/// An entity.
+#[derive(Clone, Debug)]
+pub(crate) struct EntityRow {
+    /// Also the id of its main stream.
+    pub(crate) id: i64,
+    pub(crate) url: String,
+    pub(crate) kind: String,
+    pub(crate) status: Status,
+    /// The dispatch policy as JSON.
+    pub(crate) policy: Option<String>,
+    /// A JSON object of strings.
+    pub(crate) tags: String,
+    /// A JSON object.
+    pub(crate) args: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) created_by: String,
+    pub(crate) type_revision: i64,
+    /// When the next wake may be written once causes run too deep.
+    pub(crate) next_wake: Time,
+    pub(crate) created_at: Time,
+    pub(crate) updated_at: Time,
+}
+
+/// What a list is narrowed to; `None` is everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Filter<'a> {
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) status: Option<&'a str>,
+    pub(crate) parent: Option<&'a str>,
+    pub(crate) created_by: Option<&'a str>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.next_wake, \
+             e.created_at, e.updated_at FROM entity e ",
+            $rest
+        )
+    };
+}
+
+impl EntityRow {
+    fn from(row: Row<'_>) -> Result<Self, SqlError> {
+        let status = row.text(3)?;
+        Ok(Self {
+            id: row.int(0)?,
+            url: row.text(1)?.to_owned(),
+            kind: row.text(2)?.to_owned(),
+            status: Status::parse(status).ok_or_else(|| SqlError::new(format!("`{status}` is not a status")))?,
+            policy: row.opt_text(4)?.map(str::to_owned),
+            tags: row.text(5)?.to_owned(),
+            args: row.text(6)?.to_owned(),
+            parent: row.opt_text(7)?.map(str::to_owned),
+            created_by: row.text(8)?.to_owned(),
+            type_revision: row.int(9)?,
+            next_wake: Time::from_millis(row.int(10)?),
+            created_at: Time::from_millis(row.int(11)?),
+            updated_at: Time::from_millis(row.int(12)?),
+        })
+    }
+}
+
+impl Read<'_> {
+    /// The entity at a URL.
+    pub(crate) fn entity(&self, url: &str) -> Result<Option<EntityRow>, SqlError> {
+        let path = format!("{url}/main");
+        self.one(select!("JOIN stream s ON s.id = e.id WHERE s.path = ?1"), &[(&path).into()], EntityRow::from)
+    }
+
+    /// The entity whose main stream has this row id.
+    pub(crate) fn entity_by_id(&self, id: i64) -> Result<Option<EntityRow>, SqlError> {
+        self.one(select!("WHERE e.id = ?1"), &[id.into()], EntityRow::from)
+    }
+
+    /// Entities that pass the filter, newest first.
+    pub(crate) fn entities(&self, filter: Filter<'_>, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(
+            select!(
+                "WHERE (?1 IS NULL OR e.type = ?1) AND (?2 IS NULL OR e.status = ?2) AND (?3 IS NULL OR e.parent = ?3) \
+                 AND (?4 IS NULL OR e.created_by = ?4) ORDER BY e.id DESC LIMIT ?5"
+            ),
+            &[filter.kind.into(), filter.status.into(), filter.parent.into(), filter.created_by.into(), limit.into()],
+            EntityRow::from,
+        )
+    }
+}
+
+impl Tx<'_> {
+    pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
+        self.write(
+            "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, next_wake, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            &[
+                e.id.into(),
+                (&e.url).into(),
+                (&e.kind).into(),
+                e.status.as_str().into(),
+                e.policy.as_ref().into(),
+                (&e.tags).into(),
+                (&e.args).into(),
+                e.parent.as_ref().into(),
+                (&e.created_by).into(),
+                e.type_revision.into(),
+                e.next_wake.into(),
+                e.created_at.into(),
+                e.updated_at.into(),
+            ],
+        )
+    }
+
+    /// Writes what can change of an entity.
+    pub(crate) fn update_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
+        self.write(
+            "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, next_wake = ?5, updated_at = ?6 WHERE id = ?1",
+            &[
+                e.id.into(),
+                e.status.as_str().into(),
+                e.policy.as_ref().into(),
+                (&e.tags).into(),
+                e.next_wake.into(),
+                e.updated_at.into(),
+            ],
+        )
+    }
+}

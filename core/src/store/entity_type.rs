@@ -1,0 +1,62 @@
+//! Entity types.
+
+use super::{Read, Row, SqlError, Tx};
+use crate::entity::Definition;
+use crate::time::Time;
+
+/// A registered type.
+#[derive(Clone, Debug)]
+pub(crate) struct EntityTypeRow {
+    pub(crate) name: String,
+    pub(crate) definition: Definition,
+    pub(crate) revision: i64,
+    pub(crate) created_at: Time,
+    pub(crate) updated_at: Time,
+}
+
+impl EntityTypeRow {
+    fn from(row: Row<'_>) -> Result<Self, SqlError> {
+        Ok(Self {
+            name: row.text(0)?.to_owned(),
+            definition: serde_json::from_str(row.text(1)?)
+                .map_err(|e| SqlError::new(format!("a stored type does not parse: {e}")))?,
+            revision: row.int(2)?,
+            created_at: Time::from_millis(row.int(3)?),
+            updated_at: Time::from_millis(row.int(4)?),
+        })
+    }
+}
+
+impl Read<'_> {
+    pub(crate) fn entity_type(&self, name: &str) -> Result<Option<EntityTypeRow>, SqlError> {
+        let sql = "SELECT name, definition, revision, created_at, updated_at FROM entity_type WHERE name = ?1";
+        self.one(sql, &[name.into()], EntityTypeRow::from)
+    }
+
+    /// All types by name.
+    pub(crate) fn entity_types(&self, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
+        let sql = "SELECT name, definition, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1";
+        self.all(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()], EntityTypeRow::from)
+    }
+}
+
+impl Tx<'_> {
+    pub(crate) fn write_entity_type(&self, row: &EntityTypeRow) -> Result<(), SqlError> {
+        let definition = serde_json::to_string(&row.definition).expect("a definition has string keys and serialises");
+        self.write(
+            "INSERT INTO entity_type (name, definition, revision, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (name) DO UPDATE SET definition = ?2, revision = ?3, updated_at = ?5",
+            &[
+                (&row.name).into(),
+                (&definition).into(),
+                row.revision.into(),
+                row.created_at.into(),
+                row.updated_at.into(),
+            ],
+        )
+    }
+
+    pub(crate) fn delete_entity_type(&self, name: &str) -> Result<(), SqlError> {
+        self.write("DELETE FROM entity_type WHERE name = ?1", &[name.into()])
+    }
+}

@@ -1,0 +1,39 @@
+//! The store: the SQL seam, the schema and its migrations, and typed tables over them.
+//!
+//! Domain code sees two types. [`Read`] answers from a snapshot; [`Tx`] also writes, gives out row ids and gathers what
+//! must leave after the commit. Each table has one file and one write path.
+
+mod clock;
+mod delayed_send;
+mod entity;
+mod entity_type;
+mod entry;
+mod link;
+pub(crate) mod migrate;
+mod producer;
+mod registration;
+mod run;
+mod runner;
+mod setting;
+mod sql;
+mod stream;
+mod subscription;
+#[cfg(feature = "suite")]
+pub mod suite;
+mod timer;
+mod tx;
+mod waiting_wake;
+
+pub use clock::Clock;
+pub(crate) use entity::{EntityRow, Filter};
+pub(crate) use entity_type::EntityTypeRow;
+pub(crate) use link::Link;
+pub(crate) use registration::{NewRegistration, Registration};
+pub(crate) use runner::RunnerRow;
+pub(crate) use setting::Keys;
+pub use sql::{MAX_INT, MAX_VALUE, Row, Sql, SqlError, Value, Verdict, Visit};
+pub(crate) use stream::{StreamRow, media_type};
+pub(crate) use subscription::{Kind, SubscriptionRow, WakeInFlight};
+pub(crate) use timer::{Timer, TimerKind};
+pub use tx::Read;
+pub(crate) use tx::Tx;

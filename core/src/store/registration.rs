@@ -1,0 +1,143 @@
+//! Wake registrations: when an event matching a condition appears on a source, its subscriber wakes.
+
+use super::{Read, Row, SqlError, Tx};
+use crate::time::{Span, Time};
+use crate::wake::Condition;
+
+/// A registration.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    /// Appears in the keys of wake rows.
+    pub(crate) id: i64,
+    /// The entity that wakes.
+    pub(crate) subscriber: i64,
+    pub(crate) condition: Condition,
+    pub(crate) include_response: bool,
+}
+
+/// A registration to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRegistration<'a> {
+    pub(crate) subscriber: i64,
+    /// An entity URL, or the path of a stream that belongs to no entity.
+    pub(crate) source: &'a str,
+    pub(crate) condition: &'a Condition,
+    /// Empty when none.
+    pub(crate) manifest_key: &'a str,
+    pub(crate) include_response: bool,
+    pub(crate) debounce: Span,
+    pub(crate) timeout: Span,
+}
+
+/// What a registration is recognised by when it is made again.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) id: i64,
+    pub(crate) source: String,
+    pub(crate) condition: String,
+    pub(crate) include_response: bool,
+    pub(crate) debounce: Span,
+    pub(crate) timeout: Span,
+}
+
+fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
+    Ok(Registration {
+        id: row.int(0)?,
+        subscriber: row.int(1)?,
+        condition: serde_json::from_str(row.text(2)?)
+            .map_err(|e| SqlError::new(format!("a stored condition does not parse: {e}")))?,
+        include_response: row.int(3)? != 0,
+    })
+}
+
+impl Read<'_> {
+    /// The registrations on a source after registration `after`, in registration order.
+    pub(crate) fn registrations_on(
+        &self,
+        source: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Registration>, SqlError> {
+        self.all(
+            "SELECT id, subscriber, condition, include_response FROM registration WHERE source = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            &[source.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            registration,
+        )
+    }
+
+    /// How many registrations a subscriber holds.
+    pub(crate) fn registrations_held(&self, subscriber: i64) -> Result<usize, SqlError> {
+        let held =
+            self.one("SELECT count(*) FROM registration WHERE subscriber = ?1", &[subscriber.into()], |row| {
+                row.int(0)
+            })?;
+        Ok(usize::try_from(held.unwrap_or(0)).unwrap_or(usize::MAX))
+    }
+
+    /// What a subscriber holds under a manifest key (`""` for none).
+    pub(crate) fn registrations_of(&self, subscriber: i64, manifest_key: &str) -> Result<Vec<Known>, SqlError> {
+        self.all(
+            "SELECT id, source, condition, include_response, debounce, timeout FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
+            &[subscriber.into(), manifest_key.into()],
+            |row| {
+                Ok(Known {
+                    id: row.int(0)?,
+                    source: row.text(1)?.to_owned(),
+                    condition: row.text(2)?.to_owned(),
+                    include_response: row.int(3)? != 0,
+                    debounce: Span::millis(row.int(4)?),
+                    timeout: Span::millis(row.int(5)?),
+                })
+            },
+        )
+    }
+}
+
+impl Tx<'_> {
+    pub(crate) fn insert_registration(&self, new: &NewRegistration<'_>, at: Time) -> Result<i64, SqlError> {
+        let id = self.next_id();
+        let condition = new.condition.json();
+        self.write(
+            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            &[
+                id.into(),
+                new.subscriber.into(),
+                new.source.into(),
+                (&condition).into(),
+                new.manifest_key.into(),
+                new.include_response.into(),
+                new.debounce.as_millis().into(),
+                new.timeout.as_millis().into(),
+                at.into(),
+            ],
+        )?;
+        Ok(id)
+    }
+
+    pub(crate) fn delete_registration(&self, id: i64) -> Result<(), SqlError> {
+        self.write("DELETE FROM registration WHERE id = ?1", &[id.into()])
+    }
+
+    /// Deletes what a subscriber holds on a source.
+    pub(crate) fn delete_registrations_between(&self, subscriber: i64, source: &str) -> Result<(), SqlError> {
+        self.write(
+            "DELETE FROM registration WHERE subscriber = ?1 AND source = ?2",
+            &[subscriber.into(), source.into()],
+        )
+    }
+
+    /// Deletes what a subscriber holds under a manifest key.
+    pub(crate) fn delete_registrations_under(&self, subscriber: i64, manifest_key: &str) -> Result<(), SqlError> {
+        self.write(
+            "DELETE FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
+            &[subscriber.into(), manifest_key.into()],
+        )
+    }
+
+    /// Deletes everything that an entity holds, and everything held on it.
+    pub(crate) fn delete_registrations_about(&self, entity: i64, url: &str) -> Result<(), SqlError> {
+        self.write("DELETE FROM registration WHERE subscriber = ?1", &[entity.into()])?;
+        self.write("DELETE FROM registration WHERE source = ?1", &[url.into()])
+    }
+}

@@ -1,0 +1,64 @@
+//! Settings: what is written rarely. Keys are made when the database is, and never leave it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Read, SqlError, Tx};
+
+/// The tenant's secrets: the key that signs webhooks, and the one that claim tokens are made with.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) signing: [u8; 32],
+    pub(crate) claims: [u8; 32],
+}
+
+impl Read<'_> {
+    pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, SqlError> {
+        self.one("SELECT value FROM setting WHERE name = ?1", &[name.into()], |row| Ok(row.text(0)?.to_owned()))
+    }
+
+    /// The tenant's secrets.
+    pub(crate) fn keys(&self) -> Result<Keys, SqlError> {
+        let key = |name: &str| -> Result<[u8; 32], SqlError> {
+            let text = self.setting(name)?.ok_or_else(|| SqlError::new(format!("the key `{name}` is missing")))?;
+            let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+            bytes.try_into().map_err(|_| SqlError::new(format!("the key `{name}` is damaged")))
+        };
+        Ok(Keys { signing: key(SIGNING)?, claims: key(CLAIMS)? })
+    }
+
+    /// The URL under which this server is reached, without a trailing slash.
+    pub(crate) fn public_url(&self) -> Result<String, SqlError> {
+        if let Some(url) = &self.config.public_url {
+            return Ok(url.clone());
+        }
+        Ok(self.setting(ORIGIN)?.unwrap_or_else(|| "http://127.0.0.1:4437".to_owned()))
+    }
+}
+
+impl Tx<'_> {
+    fn write_setting(&self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.write(
+            "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            &[name.into(), value.into()],
+        )
+    }
+
+    /// Remembers where we were reached, when nothing fixes it and it has changed.
+    pub(crate) fn remember_origin(&self, origin: &str) -> Result<(), SqlError> {
+        if self.config.public_url.is_some() || self.setting(ORIGIN)?.as_deref() == Some(origin) {
+            return Ok(());
+        }
+        self.write_setting(ORIGIN, origin)
+    }
+
+    /// Makes the tenant's secrets, once.
+    pub(crate) fn make_keys(&self) -> Result<(), SqlError> {
+        self.write_setting(SIGNING, &URL_SAFE_NO_PAD.encode(self.draw.bytes::<32>()))?;
+        self.write_setting(CLAIMS, &URL_SAFE_NO_PAD.encode(self.draw.bytes::<32>()))
+    }
+}
+
+const SIGNING: &str = "webhook signing key";
+const CLAIMS: &str = "claim token key";
+const ORIGIN: &str = "origin";

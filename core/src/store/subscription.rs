@@ -1,0 +1,189 @@
+//! Subscriptions: who is told when a stream moves, and the one wake that may be in flight for each.
+
+use super::{Read, Row, SqlError, Tx};
+use crate::time::{Span, Time};
+
+/// How a subscription announces its wakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A signed `POST` to a URL.
+    Webhook { url: String },
+    /// An event on the wake stream of a runner.
+    Runner { runner: String },
+}
+
+/// A wake in flight: announced, perhaps claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WakeInFlight {
+    /// The wake's id on the wire.
+    pub(crate) id: String,
+    /// The stream that caused it.
+    pub(crate) trigger: i64,
+    /// Stream and tail of each link when the wake began, as JSON `[[stream, tail], …]`.
+    pub(crate) snapshot: String,
+    /// Leased: a webhook that answered, or a claim.
+    pub(crate) held: bool,
+    /// Who claimed it.
+    pub(crate) holder: Option<String>,
+    /// Until when, while held.
+    pub(crate) lease_until: Option<Time>,
+    /// Announcements so far.
+    pub(crate) attempt: i64,
+    /// When to announce again, while not held.
+    pub(crate) due_at: Option<Time>,
+    /// The entity that the write token opens, once a token was given out.
+    pub(crate) claimed: Option<i64>,
+    /// SHA-256 of the write token.
+    pub(crate) write_hash: Option<Vec<u8>>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub(crate) struct SubscriptionRow {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) lease: Span,
+    pub(crate) generation: i64,
+    pub(crate) wake: Option<WakeInFlight>,
+    /// The deepest cause that waits to be served.
+    pub(crate) depth: i64,
+    /// The deepest cause that the wake in flight serves.
+    pub(crate) serving: i64,
+    /// How the last announcement failed.
+    pub(crate) error: Option<String>,
+    /// When its timer row is due.
+    pub(crate) timer_at: Option<Time>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, s.snapshot, s.held, s.holder, \
+             s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at FROM subscription s ",
+            $rest
+        )
+    };
+}
+
+impl SubscriptionRow {
+    fn from(row: Row<'_>) -> Result<Self, SqlError> {
+        let kind = match row.text(2)? {
+            WEBHOOK => Kind::Webhook { url: row.text(3)?.to_owned() },
+            _ => Kind::Runner { runner: row.text(4)?.to_owned() },
+        };
+        let time = |i| row.opt_int(i).map(|at| at.map(Time::from_millis));
+        let wake = match row.opt_text(7)? {
+            None => None,
+            Some(id) => Some(WakeInFlight {
+                id: id.to_owned(),
+                trigger: row.int(8)?,
+                snapshot: row.text(9)?.to_owned(),
+                held: row.int(10)? != 0,
+                holder: row.opt_text(11)?.map(str::to_owned),
+                lease_until: time(12)?,
+                attempt: row.int(13)?,
+                due_at: time(14)?,
+                claimed: row.opt_int(15)?,
+                write_hash: row.opt_blob(16)?.map(<[u8]>::to_vec),
+            }),
+        };
+        Ok(Self {
+            id: row.int(0)?,
+            name: row.text(1)?.to_owned(),
+            kind,
+            lease: Span::millis(row.int(5)?),
+            generation: row.int(6)?,
+            wake,
+            depth: row.int(17)?,
+            serving: row.int(18)?,
+            error: row.opt_text(19)?.map(str::to_owned),
+            timer_at: time(20)?,
+        })
+    }
+}
+
+impl Read<'_> {
+    pub(crate) fn subscription(&self, id: i64) -> Result<Option<SubscriptionRow>, SqlError> {
+        self.one(select!("WHERE s.id = ?1"), &[id.into()], SubscriptionRow::from)
+    }
+
+    pub(crate) fn subscription_by_name(&self, name: &str) -> Result<Option<SubscriptionRow>, SqlError> {
+        self.one(select!("WHERE s.name = ?1"), &[name.into()], SubscriptionRow::from)
+    }
+
+    /// The subscriptions that a stream is linked to.
+    pub(crate) fn subscriptions_of(&self, stream: i64) -> Result<Vec<SubscriptionRow>, SqlError> {
+        self.all(
+            select!("JOIN link l ON l.subscription = s.id WHERE l.stream = ?1 ORDER BY s.id"),
+            &[stream.into()],
+            SubscriptionRow::from,
+        )
+    }
+
+    /// The wakes that a runner holds or could claim, for its health.
+    pub(crate) fn subscriptions_of_runner(&self, runner: &str) -> Result<Vec<SubscriptionRow>, SqlError> {
+        self.all(
+            select!("WHERE s.runner = ?1 AND s.wake IS NOT NULL ORDER BY s.id"),
+            &[runner.into()],
+            SubscriptionRow::from,
+        )
+    }
+}
+
+impl Tx<'_> {
+    pub(crate) fn insert_subscription(&self, name: &str, kind: Kind, lease: Span) -> Result<SubscriptionRow, SqlError> {
+        let id = self.next_id();
+        let (word, url, runner) = match &kind {
+            Kind::Webhook { url } => (WEBHOOK, Some(url), None),
+            Kind::Runner { runner } => (PULL_WAKE, None, Some(runner)),
+        };
+        self.write(
+            "INSERT INTO subscription (id, name, kind, url, runner, lease, generation, held, attempt, depth, serving, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7)",
+            &[id.into(), name.into(), word.into(), url.into(), runner.into(), lease.as_millis().into(), self.now.into()],
+        )?;
+        Ok(SubscriptionRow {
+            id,
+            name: name.to_owned(),
+            kind,
+            lease,
+            generation: 0,
+            wake: None,
+            depth: 0,
+            serving: 0,
+            error: None,
+            timer_at: None,
+        })
+    }
+
+    /// Writes what can change of a subscription: its state, never its configuration.
+    pub(crate) fn update_subscription(&self, s: &SubscriptionRow) -> Result<(), SqlError> {
+        let wake = s.wake.as_ref();
+        self.write(
+            "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = ?5, held = ?6, holder = ?7, lease_until = ?8, \
+             attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16 WHERE id = ?1",
+            &[
+                s.id.into(),
+                s.generation.into(),
+                wake.map(|w| &w.id).into(),
+                wake.map(|w| w.trigger).into(),
+                wake.map(|w| &w.snapshot).into(),
+                wake.is_some_and(|w| w.held).into(),
+                wake.and_then(|w| w.holder.as_ref()).into(),
+                wake.and_then(|w| w.lease_until).into(),
+                wake.map_or(0, |w| w.attempt).into(),
+                wake.and_then(|w| w.due_at).into(),
+                wake.and_then(|w| w.claimed).into(),
+                wake.and_then(|w| w.write_hash.as_deref()).into(),
+                s.depth.into(),
+                s.serving.into(),
+                s.error.as_ref().into(),
+                s.timer_at.into(),
+            ],
+        )
+    }
+}
+
+const WEBHOOK: &str = "webhook";
+const PULL_WAKE: &str = "pull-wake";

@@ -1,0 +1,147 @@
+//! A view of the database, and a transaction on it.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+
+use super::sql::{self, Row, Sql, SqlError, Value};
+use crate::config::Config;
+use crate::effect::{Effect, Fetch, Notify};
+use crate::engine::{Counts, Slots};
+use crate::entropy::Draw;
+use crate::time::Time;
+
+/// A snapshot of the store at a moment.
+pub struct Read<'a> {
+    sql: &'a dyn Sql,
+    pub(crate) config: &'a Config,
+    pub(crate) now: Time,
+    statements: Cell<u64>,
+}
+
+impl<'a> Read<'a> {
+    /// A view over `sql` at `now`.
+    pub(crate) fn new(sql: &'a dyn Sql, config: &'a Config, now: Time) -> Self {
+        Self { sql, config, now, statements: Cell::new(0) }
+    }
+
+    /// Statements run through this view.
+    pub(crate) fn statements(&self) -> u64 {
+        self.statements.get()
+    }
+
+    /// The rows of a query, each made into a `T`.
+    pub(super) fn all<T>(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        mut each: impl FnMut(Row<'_>) -> Result<T, SqlError>,
+    ) -> Result<Vec<T>, SqlError> {
+        let mut rows = Vec::new();
+        self.run(sql, params, &mut |row| {
+            rows.push(each(row)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row of a query.
+    pub(super) fn one<T>(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        mut each: impl FnMut(Row<'_>) -> Result<T, SqlError>,
+    ) -> Result<Option<T>, SqlError> {
+        let mut found = None;
+        self.run(sql, params, &mut |row| {
+            if found.is_none() {
+                found = Some(each(row)?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Runs a statement.
+    pub(super) fn run(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        visit: &mut sql::Visit<'_>,
+    ) -> Result<(), SqlError> {
+        sql::check(params)?;
+        self.statements.set(self.statements.get() + 1);
+        self.sql.run(sql, params, visit)
+    }
+}
+
+/// A command's transaction: a view that also writes. What it gathers leaves only if the command is kept.
+pub(crate) struct Tx<'a> {
+    read: Read<'a>,
+    txid: i64,
+    serial: &'a Cell<i64>,
+    slots: &'a Slots,
+    pub(crate) draw: Draw,
+    left: RefCell<Left>,
+}
+
+/// What a kept command leaves for its turn.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) counts: Counts,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(read: Read<'a>, txid: i64, serial: &'a Cell<i64>, slots: &'a Slots, draw: Draw) -> Self {
+        Self { read, txid, serial, slots, draw, left: RefCell::default() }
+    }
+
+    /// The number of this commit: the numeric `txid` of the wire.
+    pub(crate) fn txid(&self) -> i64 {
+        self.txid
+    }
+
+    /// A row id that no table has ever used.
+    pub(crate) fn next_id(&self) -> i64 {
+        let id = self.serial.get() + 1;
+        self.serial.set(id);
+        id
+    }
+
+    /// Takes a slot for a fetch, if there is one. The effect must follow by [`Tx::fetch`].
+    pub(crate) fn take_slot(&self) -> bool {
+        self.slots.take()
+    }
+
+    /// Starts a fetch after the commit.
+    pub(crate) fn fetch(&self, fetch: Fetch) {
+        self.left.borrow_mut().effects.push(Effect::Fetch(fetch));
+    }
+
+    /// Tells live readers after the commit.
+    pub(crate) fn notify(&self, notify: Notify) {
+        self.left.borrow_mut().effects.push(Effect::Notify(notify));
+    }
+
+    /// Counts something for the metrics.
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
+        count(&mut self.left.borrow_mut().counts);
+    }
+
+    pub(crate) fn into_left(self) -> Left {
+        self.left.into_inner()
+    }
+
+    /// Runs a writing statement.
+    pub(super) fn write(&self, sql: &'static str, params: &[Value<'_>]) -> Result<(), SqlError> {
+        self.read.run(sql, params, &mut |_| Ok(()))
+    }
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = Read<'a>;
+
+    fn deref(&self) -> &Read<'a> {
+        &self.read
+    }
+}

@@ -1,0 +1,55 @@
+//! Who may touch a stream: paths that the server owns are guarded by what they belong to.
+
+use crate::http::{Error, Refusal};
+use crate::store::{EntityRow, Read, SqlError};
+use crate::tenant::{Permission, Principal, permission};
+
+/// What a stream's path belongs to.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// An entity's main stream.
+    Entity(Box<EntityRow>),
+    /// A runner's wake stream, and the principal URL of the runner's owner.
+    Runner(String),
+    /// Nobody: open to whoever is authenticated.
+    Nobody,
+}
+
+impl Owner {
+    pub(super) fn of(read: &Read<'_>, path: &str) -> Result<Self, SqlError> {
+        if let Some(url) = path.strip_suffix("/main") {
+            if let Some(entity) = read.entity(url)? {
+                return Ok(Self::Entity(Box::new(entity)));
+            }
+        }
+        if let Some(id) = path.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake")) {
+            if let Some(runner) = read.runner(id)? {
+                return Ok(Self::Runner(runner.owner));
+            }
+        }
+        Ok(Self::Nobody)
+    }
+
+    /// Whether `by` may read it.
+    pub(super) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Entity(entity) => permission::check(by, Permission::Read, entity),
+            Self::Runner(owner) if *owner == by.url() || by.is_system() => Ok(()),
+            Self::Runner(_) => Err(denied("read", path)),
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Whether `by` may create, append to or delete it without a token: never when the server owns it.
+    pub(super) fn check_write(&self, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Nobody => Ok(()),
+            _ => Err(denied("write", path)),
+        }
+    }
+}
+
+fn denied(what: &str, path: &str) -> Error {
+    Refusal::new(http::StatusCode::UNAUTHORIZED, "UNAUTHORIZED", format!("Principal is not allowed to {what} {path}"))
+        .into()
+}

@@ -1,0 +1,155 @@
+//! `POST` on a stream: append, close, or both (stream protocol, sections 4 and 5).
+
+use http::StatusCode;
+
+use super::access::Owner;
+use super::content::Content;
+use super::create::wants_close;
+use super::producer::{Accepted, Judgement, Producer, judge};
+use super::write::{Cause, Class, close, write};
+use crate::dispatch::write_token;
+use crate::engine::Done;
+use crate::http::{Call, Error, Refusal, Response};
+use crate::store::{StreamRow, Tx, media_type};
+
+/// Appends the request's body to the stream at its path.
+pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, request) = (call.store, call.request);
+    call.by()?;
+    let path = call.stream_path()?;
+    let producer = Producer::of(request)?;
+    let owner = Owner::of(tx, path)?;
+    let cause = match &owner {
+        Owner::Entity(entity) => write_token::check(tx, entity, request.claim_token())?,
+        _ => {
+            owner.check_write(path)?;
+            Cause::outside(Class::Any)
+        }
+    };
+    let mut stream =
+        tx.stream(path)?.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}`")))?;
+    let closing = wants_close(request);
+    if request.body.is_empty() && !closing {
+        return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append has a body, or closes the stream").into());
+    }
+    if stream.closed {
+        return answer_closed(tx, &stream, producer.as_ref(), request.body.is_empty()).map(Done::from);
+    }
+    if !request.body.is_empty() {
+        check_content_type(&stream, request.header("content-type"))?;
+    }
+    if let Some(producer) = &producer {
+        if let Some(repeat) = judge_producer(tx, &stream, producer)? {
+            return Ok(repeat.into());
+        }
+    }
+    let content = if request.body.is_empty() { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
+    if content.as_ref().is_some_and(Content::is_empty) {
+        return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append of no messages").into());
+    }
+    check_seq(&mut stream, request.header("stream-seq"))?;
+
+    if let Some(content) = &content {
+        write(tx, &stream, content, cause)?;
+    }
+    if let Some(producer) = &producer {
+        tx.write_producer(stream.id, &producer.name, Accepted { epoch: producer.epoch, seq: producer.seq })?;
+    }
+    if closing {
+        stream.closed_by = producer.as_ref().map(closer);
+        close(tx, &mut stream)?;
+    } else if request.header("stream-seq").is_some() {
+        tx.update_stream(&stream)?;
+    }
+    let status = if producer.is_some() && content.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Ok(answer(tx, &stream, status, producer.as_ref().map(|p| (p.epoch, p.seq)))?.into())
+}
+
+/// An append to a closed stream: 409, unless it repeats the close that was accepted.
+fn answer_closed(
+    tx: &Tx<'_>,
+    stream: &StreamRow,
+    producer: Option<&Producer>,
+    close_only: bool,
+) -> Result<Response, Error> {
+    let repeats = match producer {
+        Some(producer) => stream.closed_by.as_deref() == Some(&closer(producer)),
+        None => close_only,
+    };
+    if repeats {
+        return Ok(answer(tx, stream, StatusCode::NO_CONTENT, producer.map(|p| (p.epoch, p.seq)))?);
+    }
+    let tail = tx.tail_of(stream)?;
+    Err(Refusal::plain(StatusCode::CONFLICT, "the stream is closed")
+        .with("stream-closed", "true")
+        .with("stream-next-offset", tail.to_string())
+        .into())
+}
+
+fn check_content_type(stream: &StreamRow, given: Option<&str>) -> Result<(), Refusal> {
+    let given = given
+        .ok_or_else(|| Refusal::plain(StatusCode::BAD_REQUEST, "an append with a body names its `content-type`"))?;
+    if media_type(given) == media_type(&stream.content_type) {
+        return Ok(());
+    }
+    Err(Refusal::plain(StatusCode::CONFLICT, format!("the stream holds `{}`, not `{given}`", stream.content_type)))
+}
+
+/// Refuses an append out of order; `Some` answers one that was seen before.
+fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Result<Option<Response>, Error> {
+    let last = tx.producer(stream.id, &producer.name)?;
+    match judge(last, producer.epoch, producer.seq) {
+        Judgement::Accept => Ok(None),
+        Judgement::Duplicate => Ok(Some(answer(tx, stream, StatusCode::NO_CONTENT, last.map(|l| (l.epoch, l.seq)))?)),
+        Judgement::Fenced => {
+            let current = last.map_or(0, |l| l.epoch);
+            let message = format!("epoch {} is fenced: the producer is at epoch {current}", producer.epoch);
+            Err(Refusal::plain(StatusCode::FORBIDDEN, message).with("producer-epoch", current.to_string()).into())
+        }
+        Judgement::BadEpoch => {
+            Err(Refusal::plain(StatusCode::BAD_REQUEST, "a new epoch begins with `producer-seq` 0").into())
+        }
+        Judgement::Gap { expected } => {
+            let message = format!("sequence {} is out of order: {expected} is next", producer.seq);
+            Err(Refusal::plain(StatusCode::CONFLICT, message)
+                .with("producer-expected-seq", expected.to_string())
+                .with("producer-received-seq", producer.seq.to_string())
+                .into())
+        }
+    }
+}
+
+fn check_seq(stream: &mut StreamRow, seq: Option<&str>) -> Result<(), Refusal> {
+    let Some(seq) = seq else { return Ok(()) };
+    if stream.last_seq.as_deref().is_some_and(|last| seq.as_bytes() <= last.as_bytes()) {
+        let last = stream.last_seq.as_deref().unwrap_or("");
+        return Err(Refusal::plain(
+            StatusCode::CONFLICT,
+            format!("Sequence conflict: `{seq}` does not follow `{last}`"),
+        ));
+    }
+    stream.last_seq = Some(seq.to_owned());
+    Ok(())
+}
+
+fn answer(
+    tx: &Tx<'_>,
+    stream: &StreamRow,
+    status: StatusCode,
+    producer: Option<(i64, i64)>,
+) -> Result<Response, crate::store::SqlError> {
+    let mut response = Response::empty(status).with("stream-next-offset", tx.tail_of(stream)?.to_string());
+    if stream.closed {
+        response.set("stream-closed", "true");
+    }
+    if let Some((epoch, seq)) = producer {
+        response.set("producer-epoch", epoch.to_string());
+        response.set("producer-seq", seq.to_string());
+    }
+    Ok(response)
+}
+
+/// Who closed a stream, as it is stored.
+fn closer(producer: &Producer) -> String {
+    serde_json::json!([producer.name, producer.epoch, producer.seq]).to_string()
+}

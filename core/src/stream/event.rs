@@ -1,0 +1,146 @@
+//! Change events: the JSON objects that entity streams carry, looked at without being rewritten.
+//!
+//! `{"type", "key", "value", "old_value", "headers": {"operation", …}}` — everything is optional, and whatever else a
+//! message holds is kept as it was sent (wake specification, section 0.1).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A change event, borrowed from its message.
+#[derive(Clone, Debug, Default)]
+pub struct Event<'a> {
+    /// `type`: what kind of row it is about.
+    pub kind: Option<Cow<'a, str>>,
+    /// `key`: which row.
+    pub key: Option<Cow<'a, str>>,
+    /// `value`: the row, as JSON text.
+    pub value: Option<&'a RawValue>,
+    /// `headers.operation`.
+    pub operation: Option<Cow<'a, str>>,
+    /// `headers`, as JSON text, when it is an object that has a string `operation` or `control`: such an event is
+    /// stamped with its offset.
+    pub(crate) stamped: Option<&'a RawValue>,
+}
+
+impl<'a> Event<'a> {
+    /// Looks at a message; anything but an object is an event without members.
+    #[must_use]
+    pub fn of(message: &'a str) -> Self {
+        let mut event = Self::default();
+        for (name, value) in members(message) {
+            match &*name {
+                "type" => event.kind = string(value),
+                "key" => event.key = string(value),
+                "value" => event.value = Some(value),
+                "headers" => {
+                    let headers = members(value.get());
+                    let find =
+                        |wanted: &str| headers.iter().rfind(|(name, _)| name == wanted).and_then(|(_, v)| string(v));
+                    event.operation = find("operation");
+                    event.stamped = (event.operation.is_some() || find("control").is_some()).then_some(value);
+                }
+                _ => {}
+            }
+        }
+        event
+    }
+
+    /// A member of `value` that is a string.
+    #[must_use]
+    pub fn value_str(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.value_member(name).and_then(string)
+    }
+
+    /// A member of `value`, as JSON text.
+    #[must_use]
+    pub fn value_member(&self, name: &str) -> Option<&'a RawValue> {
+        members(self.value?.get()).into_iter().rfind(|(n, _)| n == name).map(|(_, v)| v)
+    }
+
+    /// Whether it ends a run: `run`, `update`, with a `status` of `completed` or `failed`; and which of the two.
+    #[must_use]
+    pub fn run_finished(&self) -> Option<Cow<'a, str>> {
+        let about_a_run = self.kind.as_deref() == Some("run") && self.operation.as_deref() == Some("update");
+        about_a_run.then(|| self.value_str("status")).flatten().filter(|s| matches!(&**s, "completed" | "failed"))
+    }
+}
+
+/// The members of a JSON object in order; none when the text is something else.
+pub(crate) fn members(text: &str) -> Vec<(Cow<'_, str>, &RawValue)> {
+    if !text.trim_start().starts_with('{') {
+        return Vec::new();
+    }
+    serde_json::from_str::<Members<'_>>(text).map(|m| m.0).unwrap_or_default()
+}
+
+/// A JSON string's text.
+pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    let text = value.get();
+    if !text.starts_with('"') {
+        return None;
+    }
+    match serde_json::from_str::<&str>(text) {
+        Ok(borrowed) => Some(Cow::Borrowed(borrowed)),
+        Err(_) => serde_json::from_str::<String>(text).ok().map(Cow::Owned),
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::with_capacity(map.size_hint().unwrap_or(4));
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    all.push((name, value));
+                }
+                Ok(Members(all))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_looked_at_without_being_changed() {
+        let event = Event::of(
+            r#"{"type":"run","key":"r\u002d1","value":{"status":"completed","n":12345678901234567890},"headers":{"operation":"update"}}"#,
+        );
+        assert_eq!(event.kind.as_deref(), Some("run"));
+        assert_eq!(event.key.as_deref(), Some("r-1"));
+        assert_eq!(event.value_member("n").map(RawValue::get), Some("12345678901234567890"));
+        assert_eq!(event.run_finished().as_deref(), Some("completed"));
+    }
+
+    #[test]
+    fn what_is_not_an_event_has_no_members() {
+        for text in ["null", "1", "[]", r#""run""#, r#"{"type":7,"headers":[]}"#] {
+            let event = Event::of(text);
+            assert!(event.kind.is_none() && event.stamped.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_inserted_as_completed_does_not_finish() {
+        let event = Event::of(r#"{"type":"run","value":{"status":"completed"},"headers":{"operation":"insert"}}"#);
+        assert!(event.run_finished().is_none());
+    }
+}

@@ -1,0 +1,170 @@
+//! Live reads: long-poll and SSE, driven by the host and answered here.
+//!
+//! A host subscribes to [`Live::topics`], then asks [`Engine::next`](crate::Engine::next), then waits for a topic or for
+//! the moment it was told: in that order nothing falls between. A reader that stands exactly where a notification
+//! begins is served its bytes from memory by [`Live::accept`]; every other asks. Each piece is authorised when asked for.
+
+use http::StatusCode;
+
+use super::access::Owner;
+use super::offset::Offset;
+use super::read::{Body, answer, array, gather, nothing_new};
+use super::sse;
+use crate::effect::{Notify, Topic};
+use crate::http::{Error, Refusal, Response, dress};
+use crate::store::{Read, SqlError, StreamRow};
+use crate::tenant::Principal;
+use crate::time::{Span, Time};
+
+/// How a live read is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// One answer: the next data, or 204 after a while.
+    LongPoll,
+    /// An event stream.
+    Sse,
+}
+
+/// The next piece of a live read.
+#[derive(Debug)]
+pub enum Next {
+    /// The head of an event stream: send status and headers, and go on asking.
+    Open(Response),
+    /// The whole answer; the read is over.
+    Respond(Response),
+    /// Bytes of the body; go on asking.
+    Send(Vec<u8>),
+    /// The last bytes of the body; the read is over.
+    Finish(Vec<u8>),
+    /// Nothing yet: ask again when a topic moves, or at this moment.
+    Wait(Time),
+}
+
+/// A live read in progress.
+#[derive(Clone, Debug)]
+pub struct Live {
+    stream: StreamRow,
+    by: Principal,
+    mode: Mode,
+    at: Offset,
+    cursor: String,
+    started: Option<Time>,
+    deadline: Time,
+    quiet_until: Time,
+    keep_alive: Span,
+}
+
+impl Live {
+    pub(super) fn new(
+        read: &Read<'_>,
+        stream: &StreamRow,
+        by: &Principal,
+        mode: Mode,
+        at: Offset,
+        cursor: String,
+    ) -> Self {
+        let lifetime = if mode == Mode::Sse { read.config.sse } else { read.config.long_poll };
+        Self {
+            stream: stream.clone(),
+            by: by.clone(),
+            mode,
+            at,
+            cursor,
+            started: None,
+            deadline: read.now + lifetime,
+            quiet_until: read.now,
+            keep_alive: KEEP_ALIVE,
+        }
+    }
+
+    /// What to subscribe to before asking. A host whose clock is virtual also waits for [`Topic::Clock`].
+    #[must_use]
+    pub fn topics(&self) -> Vec<Topic> {
+        vec![Topic::Stream(self.stream.id)]
+    }
+
+    /// The next piece, as of a snapshot.
+    pub(crate) fn next(&mut self, read: &Read<'_>) -> Result<Next, SqlError> {
+        let Some(stream) = read.stream_by_id(self.stream.id)? else {
+            return Ok(self.end(Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{}`", self.stream.path))));
+        };
+        self.stream = stream;
+        match Owner::of(read, &self.stream.path)?.check_read(&self.by, &self.stream.path) {
+            Ok(()) => {}
+            Err(Error::Refused(refusal)) => return Ok(self.end(refusal)),
+            Err(Error::Store(error)) => return Err(error),
+        }
+        if self.mode == Mode::Sse && self.started.is_none() {
+            self.started = Some(read.now);
+            return Ok(Next::Open(self.dressed(sse::head(&self.stream))));
+        }
+        let tail = read.tail(self.stream.id)?;
+        if tail > self.at {
+            let body = gather(read, &self.stream, self.at)?;
+            self.quiet_until = read.now + self.keep_alive;
+            return Ok(self.data(&body, tail));
+        }
+        Ok(self.idle(read.now))
+    }
+
+    /// Serves a notification from memory when the reader stands exactly where it begins.
+    pub fn accept(&mut self, notify: &Notify) -> Option<Next> {
+        let fresh = notify.topic == Topic::Stream(self.stream.id) && notify.from == self.at;
+        let ready = self.mode == Mode::LongPoll || self.started.is_some();
+        let bytes = notify.bytes.as_ref().filter(|_| fresh && ready)?;
+        let joined = bytes.to_vec();
+        let bytes = if self.stream.is_json() { array(joined) } else { joined };
+        Some(self.data(&Body { at: notify.to, bytes, cacheable: true }, notify.to))
+    }
+
+    fn data(&mut self, body: &Body, tail: Offset) -> Next {
+        let from = std::mem::replace(&mut self.at, body.at);
+        match self.mode {
+            Mode::LongPoll => {
+                let response = answer(&self.stream, &from.to_string(), body, tail).with("stream-cursor", &self.cursor);
+                Next::Respond(self.dressed(response))
+            }
+            Mode::Sse => {
+                let closed = self.stream.closed && self.at >= tail;
+                let piece = sse::data(&self.stream, &body.bytes) + &self.control(self.at >= tail, closed);
+                if closed { Next::Finish(piece.into_bytes()) } else { Next::Send(piece.into_bytes()) }
+            }
+        }
+    }
+
+    /// At the tail: closed, out of time, due for a sign of life, or waiting.
+    fn idle(&mut self, now: Time) -> Next {
+        match self.mode {
+            Mode::LongPoll if self.stream.closed || now >= self.deadline => {
+                Next::Respond(self.dressed(nothing_new(&self.stream, self.at, &self.cursor)))
+            }
+            Mode::LongPoll => Next::Wait(self.deadline),
+            Mode::Sse if self.stream.closed => Next::Finish(self.control(true, true).into_bytes()),
+            Mode::Sse if now >= self.deadline => Next::Finish(Vec::new()),
+            Mode::Sse if now >= self.quiet_until => {
+                self.quiet_until = now + self.keep_alive;
+                Next::Send(self.control(true, false).into_bytes())
+            }
+            Mode::Sse => Next::Wait(self.deadline.min(self.quiet_until)),
+        }
+    }
+
+    fn control(&self, up_to_date: bool, closed: bool) -> String {
+        sse::control(self.at, (!closed).then_some(self.cursor.as_str()), up_to_date, closed)
+    }
+
+    fn end(&self, refusal: Refusal) -> Next {
+        match (self.mode, self.started) {
+            (Mode::Sse, Some(_)) => Next::Finish(Vec::new()),
+            _ => Next::Respond(self.dressed(refusal.response())),
+        }
+    }
+
+    fn dressed(&self, mut response: Response) -> Response {
+        dress(&mut response, &self.stream.path);
+        response
+    }
+}
+
+/// How often a quiet event stream shows that it lives.
+const KEEP_ALIVE: Span = Span::secs(15);

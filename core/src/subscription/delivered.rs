@@ -1,0 +1,63 @@
+//! The outcome of a webhook delivery.
+
+use super::announce::arm;
+use super::lease::{acknowledge_snapshot, end, hold};
+use crate::dispatch::status;
+use crate::effect::{EffectId, Fetched};
+use crate::schedule::backoff;
+use crate::store::{SqlError, Tx};
+
+/// Takes an outcome: leased when the agent took it, finished when it says `{"done":true}`, tried again otherwise. An
+/// outcome of a wake or an attempt that is no longer current changes nothing.
+pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Result<(), SqlError> {
+    let EffectId::Delivery { subscription, generation, attempt } = effect else { return Ok(()) };
+    let Some(mut subscription) = tx.subscription(*subscription)? else { return Ok(()) };
+    let Some(wake) =
+        subscription.wake.as_ref().filter(|w| subscription.generation == *generation && w.attempt == *attempt)
+    else {
+        return Ok(());
+    };
+    let trigger = wake.trigger;
+    match result {
+        Ok(answer) if (200..300).contains(&answer.status) && says_done(&answer.body) => {
+            acknowledge_snapshot(tx, &subscription)?;
+            end(tx, &mut subscription)?;
+            return Ok(());
+        }
+        Ok(answer) if (200..300).contains(&answer.status) => {
+            subscription.error = None;
+            if !wake.held {
+                hold(tx, &mut subscription, None)?;
+                status::claimed(tx, trigger)?;
+            }
+        }
+        // The agent called back before its endpoint failed: its claim decides now.
+        _ if wake.held => return Ok(()),
+        failed => {
+            subscription.error = Some(match failed {
+                Ok(answer) => format!("the webhook answered {}", answer.status),
+                Err(why) => why.chars().take(500).collect(),
+            });
+            let again = tx.now + jittered(tx, *attempt);
+            if let Some(wake) = &mut subscription.wake {
+                wake.due_at = Some(again);
+            }
+            arm(tx, &mut subscription, again)?;
+        }
+    }
+    tx.update_subscription(&subscription)
+}
+
+/// A JSON object whose `done` is the boolean `true`.
+fn says_done(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body)
+        .is_ok_and(|v| v.get("done") == Some(&serde_json::Value::Bool(true)))
+}
+
+/// The backoff of an attempt, up to a fifth more or less.
+fn jittered(tx: &Tx<'_>, attempt: i64) -> crate::time::Span {
+    let base = backoff(attempt).as_millis();
+    let fifth = base / 5;
+    let jitter = i64::try_from(tx.draw.below(u64::try_from(2 * fifth + 1).unwrap_or(1))).unwrap_or(0);
+    crate::time::Span::millis(base - fifth + jitter)
+}

@@ -1,0 +1,83 @@
+//! Leases: a wake is held, extended, ended. What is pending when one ends begins the next in the same transaction.
+
+use super::announce::{announce, arm};
+use super::wake::{begin, primary};
+use crate::dispatch::status;
+use crate::store::{SqlError, SubscriptionRow, Tx};
+use crate::stream::Offset;
+use crate::time::Time;
+
+/// The wake in flight is taken, or kept, by `holder`. The row is the caller's to write.
+pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Option<&str>) -> Result<(), SqlError> {
+    let until = tx.now + subscription.lease;
+    let Some(wake) = &mut subscription.wake else { return Ok(()) };
+    wake.held = true;
+    wake.due_at = None;
+    wake.lease_until = Some(until);
+    if let Some(holder) = holder {
+        wake.holder = Some(holder.to_owned());
+    }
+    arm(tx, subscription, until)
+}
+
+/// Ends the wake in flight: its entity is free, and whatever is pending begins the next. Says whether one began.
+pub(crate) fn end(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<bool, SqlError> {
+    let Some(wake) = subscription.wake.take() else { return Ok(false) };
+    subscription.serving = 0;
+    status::released(tx, wake.trigger)?;
+    let links = tx.links(subscription.id)?;
+    let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
+        tx.update_subscription(subscription)?;
+        return Ok(false);
+    };
+    let begins = status::admits(tx, next.stream)?;
+    if begins {
+        begin(tx, subscription, next.stream)?;
+    }
+    tx.update_subscription(subscription)?;
+    Ok(begins)
+}
+
+/// Acknowledges everything that was there when the wake in flight began.
+pub(crate) fn acknowledge_snapshot(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<(), SqlError> {
+    let Some(wake) = &subscription.wake else { return Ok(()) };
+    let snapshot: Vec<(i64, i64)> = serde_json::from_str(&wake.snapshot)
+        .map_err(|e| SqlError::new(format!("a stored snapshot does not parse: {e}")))?;
+    for link in tx.links(subscription.id)? {
+        let seen = snapshot.iter().find(|(stream, _)| *stream == link.stream).map(|(_, tail)| Offset::at(*tail));
+        if let Some(tail) = seen.filter(|tail| *tail > link.acked) {
+            tx.acknowledge(link.stream, subscription.id, tail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The subscription's timer is due: announce again, end the lease, or wait on.
+pub(crate) fn due(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
+    let Some(mut subscription) = tx.subscription(id)?.filter(|s| s.timer_at == Some(due_at)) else { return Ok(()) };
+    subscription.timer_at = None;
+    let Some(wake) = &subscription.wake else { return tx.update_subscription(&subscription) };
+    match (wake.lease_until.filter(|_| wake.held), wake.due_at) {
+        (Some(until), _) if until <= tx.now => {
+            tx.count(|c| c.leases_expired += 1);
+            end(tx, &mut subscription)?;
+            return Ok(());
+        }
+        (Some(until), _) => arm(tx, &mut subscription, until)?,
+        (None, Some(again)) if again > tx.now => arm(tx, &mut subscription, again)?,
+        (None, _) => {
+            let links = tx.links(id)?;
+            announce(tx, &mut subscription, &links)?;
+        }
+    }
+    tx.update_subscription(&subscription)
+}
+
+/// The subscription's timer row was moved behind its back.
+pub(crate) fn rearmed(tx: &Tx<'_>, id: i64, at: Option<Time>) -> Result<(), SqlError> {
+    if let Some(mut subscription) = tx.subscription(id)? {
+        subscription.timer_at = at;
+        tx.update_subscription(&subscription)?;
+    }
+    Ok(())
+}

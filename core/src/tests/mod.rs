@@ -1,0 +1,6 @@
+//! The engine as a host drives it: requests in, turns out, on a database in memory.
+
+mod driver;
+mod laws;
+mod loops;
+mod world;

@@ -1,0 +1,119 @@
+//! Moments and spans. The engine never reads a clock: a host passes `now` with every call.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+use serde::Serialize;
+
+/// A moment: milliseconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Time(i64);
+
+/// A length of time in milliseconds, never negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Span(i64);
+
+impl Time {
+    /// The earliest moment. A timer armed here is due as soon as a delivery slot is free.
+    pub const ZERO: Self = Self(0);
+
+    /// A moment from milliseconds since the epoch, held to what a timestamp can show (years 1970 to 9999).
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(0, LATEST))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub fn as_secs(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// The span from `earlier` to this moment; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Span {
+        Span((self.0 - earlier.0).max(0))
+    }
+
+    /// ISO 8601 in UTC with milliseconds, the form of every timestamp on the wire: `2026-11-20T09:21:36.776Z`.
+    #[must_use]
+    pub fn iso(self) -> String {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        format!("{stamp:.3}")
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of milliseconds; negative is zero.
+    #[must_use]
+    pub const fn millis(millis: i64) -> Self {
+        Self(if millis < 0 { 0 } else { millis })
+    }
+
+    /// A span of seconds.
+    #[must_use]
+    pub const fn secs(secs: i64) -> Self {
+        Self::millis(secs * 1000)
+    }
+
+    /// The length in milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        Self::from_millis(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub<Span> for Time {
+    type Output = Self;
+
+    fn sub(self, span: Span) -> Self {
+        Self::from_millis(self.0.saturating_sub(span.0))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iso())
+    }
+}
+
+/// The last moment that a timestamp can show.
+const LATEST: i64 = 253_402_207_200_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_always_have_three_decimals() {
+        assert_eq!(Time::from_millis(1_795_166_496_680).iso(), "2026-11-20T09:21:36.680Z");
+        assert_eq!(Time::ZERO.iso(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Time::from_millis(i64::MAX).iso(), "9999-12-30T22:00:00.999Z");
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        assert_eq!(Time::from_millis(i64::MAX) + Span::secs(1), Time::from_millis(LATEST));
+        assert_eq!(Time::ZERO - Span::secs(1), Time::ZERO);
+        assert_eq!(Time::from_millis(5).since(Time::from_millis(9)), Span::ZERO);
+    }
+}

@@ -1,0 +1,14 @@
+//! Wakes: when an event matching a condition appears on a source, a row is written to the subscriber's stream, and that
+//! is what wakes it.
+
+mod condition;
+mod deliver;
+mod evaluate;
+mod finished;
+pub(crate) mod register;
+mod source;
+
+pub use condition::{Condition, Op};
+pub(crate) use deliver::{release, wake};
+pub use evaluate::{Change, Match, evaluate};
+pub(crate) use source::{Source, project_runs};

@@ -1,0 +1,204 @@
+//! `POST /_electric/wake` and its undoing (wake specification, section 1.2).
+
+use http::StatusCode;
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use super::condition::Condition;
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Refusal, failure};
+use crate::limits::REGISTRATIONS;
+use crate::store::{EntityRow, NewRegistration, SqlError, Tx};
+use crate::tenant::{Permission, Principal, permission};
+use crate::time::Span;
+
+failure! {
+    /// The subscriber does not exist.
+    NoSubscriber { url: String } => NOT_FOUND "NOT_FOUND", "Entity not found at {url}"
+}
+
+failure! {
+    /// Neither what to unregister from nor which.
+    InvalidUnregister => BAD_REQUEST "INVALID_WAKE_UNREGISTER", "sourceUrl or manifestKey is required"
+}
+
+failure! {
+    /// The subscriber observes enough.
+    TooMany { url: String } => CONFLICT "LIMIT_EXCEEDED", "{url} already holds the most wake registrations that one entity may"
+}
+
+failure! {
+    /// The source is a runner's own.
+    NotTheSources { url: String } => UNAUTHORIZED "UNAUTHORIZED", "Principal is not allowed to read {url}"
+}
+
+/// A registration as it is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    subscriber: String,
+    source: Option<String>,
+    condition: Condition,
+    manifest_key: String,
+    include_response: bool,
+    debounce: Span,
+    timeout: Span,
+}
+
+/// Registers a wake: 204. Registering it again changes nothing; under a manifest key the last write wins.
+pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let by = call.by()?;
+    let body = Body::of(call.request)?;
+    let source = body.required_text("sourceUrl");
+    let raw = serde_json::from_slice::<&RawValue>(&call.request.body).unwrap_or(RawValue::NULL);
+    let asked = ask(&body, "", raw, Some(source));
+    body.check()?;
+    if let Some(asked) = asked {
+        let source = asked.source.clone().unwrap_or_default();
+        add(call.store, by, &source, &asked)?;
+    }
+    Ok(Done::nothing())
+}
+
+/// Takes registrations away: 204, whether or not there were any.
+pub(crate) fn unregister(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, by) = (call.store, call.by()?);
+    let body = Body::of(call.request)?;
+    let subscriber = body.required_text("subscriberUrl");
+    let (source, key) = (body.text("sourceUrl"), body.text("manifestKey"));
+    body.check()?;
+    if source.is_none() && key.is_none() {
+        return Err(InvalidUnregister.into());
+    }
+    let Some(entity) = tx.entity(&subscriber)? else { return Ok(Done::nothing()) };
+    permission::check(by, Permission::Write, &entity)?;
+    match (source, key) {
+        (Some(source), _) => tx.delete_registrations_between(entity.id, &source)?,
+        (None, Some(key)) => tx.delete_registrations_under(entity.id, &key)?,
+        (None, None) => {}
+    }
+    Ok(Done::nothing())
+}
+
+/// Reads a registration out of `raw`, the member `name` of a body (or the body itself). Complaints go to the body.
+pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<String>) -> Option<Asked> {
+    let json: Json = serde_json::from_str(raw.get()).ok()?;
+    let at = |member: &str| if name.is_empty() { format!("/{member}") } else { format!("/{name}/{member}") };
+    let root = if name.is_empty() { "/".to_owned() } else { format!("/{name}") };
+    let text = |member: &str| match json.get(member) {
+        Some(Json::String(text)) => Some(text.clone()),
+        Some(_) => {
+            body.complain(at(member), "must be string");
+            None
+        }
+        None => None,
+    };
+    let subscriber = text("subscriberUrl");
+    if json.get("subscriberUrl").is_none() {
+        body.complain(root.clone(), "must have required property 'subscriberUrl'");
+    }
+    let condition = match json.get("condition").map(Condition::parse) {
+        Some(Ok(condition)) => Some(condition),
+        Some(Err((path, message))) => {
+            body.complain(at("condition") + &path, message);
+            None
+        }
+        None => {
+            body.complain(root, "must have required property 'condition'");
+            None
+        }
+    };
+    // The runtime repeats the whole wake inside its condition.
+    let inner = json.get("condition");
+    let millis = |member: &str| match json.get(member).or_else(|| inner?.get(member)) {
+        #[allow(clippy::cast_possible_truncation, reason = "saturating is what an absurd delay deserves")]
+        Some(Json::Number(n)) => Span::millis((n.as_f64().unwrap_or(0.0).ceil() as i64).min(LONGEST.as_millis())),
+        Some(_) => {
+            body.complain(at(member), "must be number");
+            Span::ZERO
+        }
+        None => Span::ZERO,
+    };
+    let include_response = match json.get("includeResponse").or_else(|| inner?.get("includeResponse")) {
+        None => true,
+        Some(Json::Bool(yes)) => *yes,
+        Some(_) => {
+            body.complain(at("includeResponse"), "must be boolean");
+            true
+        }
+    };
+    Some(Asked {
+        subscriber: subscriber?,
+        source,
+        condition: condition?,
+        manifest_key: text("manifestKey").unwrap_or_default(),
+        include_response,
+        debounce: millis("debounceMs"),
+        timeout: millis("timeoutMs"),
+    })
+}
+
+/// Makes a registration on a source, if the caller may write to the subscriber and read the source.
+pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
+    if asked.debounce > Span::ZERO || asked.timeout > Span::ZERO {
+        let message = "`debounceMs` and `timeoutMs` are not supported yet";
+        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message).into());
+    }
+    let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
+    permission::check(by, Permission::Write, &subscriber)?;
+    match tx.entity(source)? {
+        Some(entity) => permission::check(by, Permission::Read, &entity)?,
+        None => check_stream(tx, by, source)?,
+    }
+    put(tx, &subscriber, source, asked)
+}
+
+/// A source that is a runner's wake stream is its owner's alone.
+fn check_stream(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
+    let Some(id) = source.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake")) else { return Ok(()) };
+    match tx.runner(id)? {
+        Some(runner) if runner.owner != by.url() => Err(NotTheSources { url: source.to_owned() }.into()),
+        _ => Ok(()),
+    }
+}
+
+fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {
+    let new = NewRegistration {
+        subscriber: subscriber.id,
+        source,
+        condition: &asked.condition,
+        manifest_key: &asked.manifest_key,
+        include_response: asked.include_response,
+        debounce: asked.debounce,
+        timeout: asked.timeout,
+    };
+    if !replace(tx, &new)? {
+        return Ok(());
+    }
+    if tx.registrations_held(subscriber.id)? >= REGISTRATIONS {
+        return Err(TooMany { url: subscriber.url.clone() }.into());
+    }
+    tx.insert_registration(&new, tx.now)?;
+    Ok(())
+}
+
+/// Clears the way for a registration: one stays under a manifest key, one for the same source and condition without.
+/// False when the very same is there already.
+fn replace(tx: &Tx<'_>, new: &NewRegistration<'_>) -> Result<bool, SqlError> {
+    let condition = new.condition.json();
+    for known in tx.registrations_of(new.subscriber, new.manifest_key)? {
+        let alike = known.source == new.source && known.condition == condition;
+        let same = alike
+            && known.include_response == new.include_response
+            && known.debounce == new.debounce
+            && known.timeout == new.timeout;
+        if same {
+            return Ok(false);
+        }
+        if alike || !new.manifest_key.is_empty() {
+            tx.delete_registration(known.id)?;
+        }
+    }
+    Ok(true)
+}
+
+const LONGEST: Span = Span::secs(365 * 86_400);
