@@ -698,12 +698,12 @@ impl Handle<'_> {
         });
         scratch.cost.statements += tx.statements();
         let left = tx.into_left();
-        if ended.is_ok() {
-            if let Some(Ok(Ok(done))) = answer {
-                scratch.effects.extend(left.effects);
-                scratch.counts.add(&left.counts);
-                return Ended::Kept(done);
-            }
+        if ended.is_ok()
+            && let Some(Ok(Ok(done))) = answer
+        {
+            scratch.effects.extend(left.effects);
+            scratch.counts.add(&left.counts);
+            return Ended::Kept(done);
         }
         batch.slots.restore(slots);
         match (answer, ended) {

@@ -97,7 +97,7 @@ impl fmt::Display for Time {
 }
 
 /// The last moment that a timestamp can show.
-const LATEST: i64 = 253_402_207_200_999;
+const LATEST: i64 = 253_402_207_199_999;
 
 #[cfg(test)]
 mod tests {
@@ -107,7 +107,7 @@ mod tests {
     fn timestamps_always_have_three_decimals() {
         assert_eq!(Time::from_millis(1_795_166_496_680).iso(), "2026-11-20T09:21:36.680Z");
         assert_eq!(Time::ZERO.iso(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Time::from_millis(i64::MAX).iso(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Time::from_millis(i64::MAX).iso(), "9999-12-30T21:59:59.999Z");
     }
 
     #[test]

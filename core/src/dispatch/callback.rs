@@ -44,10 +44,10 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     acknowledge(tx, &subscription, &ask.acks)?;
     let mut answer = json!({ "ok": true });
-    if ask.wake.is_some() {
-        if let Some(token) = claim(tx, &mut subscription)? {
-            answer["writeToken"] = token.into();
-        }
+    if ask.wake.is_some()
+        && let Some(token) = claim(tx, &mut subscription)?
+    {
+        answer["writeToken"] = token.into();
     }
     if ask.done {
         answer["next_wake"] = subscription::end(tx, &mut subscription)?.into();

@@ -113,10 +113,10 @@ fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&s
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => given,
     };
-    if let (Some(agent), Some(token)) = (tx.entity(path)?, token) {
-        if let Some(cause) = write_token::cause_of(tx, &agent, token)? {
-            return Ok(Cause { class: Class::Named, author: None, depth: cause.depth });
-        }
+    if let (Some(agent), Some(token)) = (tx.entity(path)?, token)
+        && let Some(cause) = write_token::cause_of(tx, &agent, token)?
+    {
+        return Ok(Cause { class: Class::Named, author: None, depth: cause.depth });
     }
     if by.kind() == "agent" && path == format!("/{}", by.id()) { Ok(outside) } else { Err(ImpostorAgent.into()) }
 }

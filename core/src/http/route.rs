@@ -126,11 +126,11 @@ static PATHS: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
 pub(crate) fn route(method: &Method, path: &str) -> Found {
     let trimmed = path.trim_end_matches('/');
     let found = PATHS.at(if trimmed.is_empty() { "/" } else { trimmed }).ok();
-    if let Some(found) = found {
-        if let Some(route) = found.value.iter().find(|r| r.method == *method) {
-            let params = Params(found.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
-            return Found { handler: route.handler, params, open: route.open };
-        }
+    if let Some(found) = found
+        && let Some(route) = found.value.iter().find(|r| r.method == *method)
+    {
+        let params = Params(found.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+        return Found { handler: route.handler, params, open: route.open };
     }
     Found { handler: elsewhere(method, path), params: Params::default(), open: false }
 }

@@ -17,15 +17,15 @@ pub(super) enum Owner {
 
 impl Owner {
     pub(super) fn of(read: &Read<'_>, path: &str) -> Result<Self, SqlError> {
-        if let Some(url) = path.strip_suffix("/main") {
-            if let Some(entity) = read.entity(url)? {
-                return Ok(Self::Entity(Box::new(entity)));
-            }
+        if let Some(url) = path.strip_suffix("/main")
+            && let Some(entity) = read.entity(url)?
+        {
+            return Ok(Self::Entity(Box::new(entity)));
         }
-        if let Some(id) = path.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake")) {
-            if let Some(runner) = read.runner(id)? {
-                return Ok(Self::Runner(runner.owner));
-            }
+        if let Some(id) = path.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake"))
+            && let Some(runner) = read.runner(id)?
+        {
+            return Ok(Self::Runner(runner.owner));
         }
         Ok(Self::Nobody)
     }

@@ -38,10 +38,10 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if !request.body.is_empty() {
         check_content_type(&stream, request.header("content-type"))?;
     }
-    if let Some(producer) = &producer {
-        if let Some(repeat) = judge_producer(tx, &stream, producer)? {
-            return Ok(repeat.into());
-        }
+    if let Some(producer) = &producer
+        && let Some(repeat) = judge_producer(tx, &stream, producer)?
+    {
+        return Ok(repeat.into());
     }
     let content = if request.body.is_empty() { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
     if content.as_ref().is_some_and(Content::is_empty) {

@@ -63,17 +63,17 @@ fn notice(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &[Link], runne
     let doublings = u32::try_from((attempt - 1).clamp(0, 10)).unwrap_or(0);
     let patience = Span::millis(subscription.lease.as_millis().saturating_mul(1 << doublings).min(REMIND.as_millis()));
     let about = wake::primary(links).map_or("", |l| l.path.trim_start_matches('/'));
-    if let Some(runner) = tx.runner(runner)? {
-        if let Some(stream) = tx.stream(&runner.wake_stream)? {
-            let event = compact(&json!({
-                "type": "wake",
-                "subscription_id": subscription.name,
-                "stream": about,
-                "generation": subscription.generation,
-                "ts": tx.now,
-            }));
-            write(tx, &stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
-        }
+    if let Some(runner) = tx.runner(runner)?
+        && let Some(stream) = tx.stream(&runner.wake_stream)?
+    {
+        let event = compact(&json!({
+            "type": "wake",
+            "subscription_id": subscription.name,
+            "stream": about,
+            "generation": subscription.generation,
+            "ts": tx.now,
+        }));
+        write(tx, &stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
     }
     Ok(tx.now + patience)
 }

@@ -192,7 +192,11 @@ impl World {
 }
 
 pub(super) fn got(turn: Turn) -> Got {
-    let Some((_, Reply::Whole(response))) = turn.replies.into_iter().next() else { panic!("no whole reply") };
+    let whole = turn.replies.into_iter().find_map(|(_, reply)| match reply {
+        Reply::Whole(response) => Some(response),
+        Reply::Live(_) => None,
+    });
+    let response = whole.expect("a whole reply");
     Got {
         status: response.status.as_u16(),
         headers: response.headers,
