@@ -138,6 +138,9 @@ impl fmt::Display for Topic {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn names_survive_the_boundary() {
         for id in [EffectId::Delivery { subscription: 12, generation: 3, attempt: 1 }, EffectId::Pending(9)] {

@@ -103,6 +103,9 @@ const LATEST: i64 = 253_402_207_199_999;
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn timestamps_always_have_three_decimals() {
         assert_eq!(Time::from_millis(1_795_166_496_680).iso(), "2026-11-20T09:21:36.680Z");

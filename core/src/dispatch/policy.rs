@@ -126,6 +126,9 @@ fn sha16(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn policy(target: Json) -> Result<Policy, Vec<(String, String)>> {
         Policy::parse(&json!({ "targets": [target] }))
     }

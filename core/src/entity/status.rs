@@ -155,6 +155,9 @@ pub fn signal(status: Status, signal: Signal) -> Option<Effect> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn every_signal_in_every_status() {
         use Signal::{Sigcont, Sigint, Sigkill, Sigstop, Sigterm};

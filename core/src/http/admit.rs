@@ -99,6 +99,9 @@ mod tests {
     use super::*;
     use crate::tenant::{ApiKeys, Authentication};
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn who_is_let_in_and_how_much_is_read() {
         let serve = Config::serve(Authentication::ApiKeys(ApiKeys::parse("k user:a").expect("parses")));

@@ -173,6 +173,9 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn request(body: &str) -> Request {
         Request {
             method: Method::POST,

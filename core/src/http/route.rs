@@ -224,6 +224,9 @@ fn method_not_allowed(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn paths_are_matched_as_they_were_sent() {
         let found = route(&Method::PUT, "/_electric/entities/task/a%2Fb/");

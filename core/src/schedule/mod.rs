@@ -123,6 +123,9 @@ const TICK: usize = 64;
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn backoff_doubles_to_a_minute() {
         let waits: Vec<i64> = (1..=9).map(|n| backoff(n).as_millis() / 1000).collect();

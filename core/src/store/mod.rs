@@ -1,6 +1,6 @@
 //! The store: the SQL seam, the schema and its migrations, and typed tables over them.
 //!
-//! Domain code sees two types. [`Read`] answers from a snapshot; [`Tx`] also writes, gives out row ids and gathers what
+//! Domain code sees two types. [`Read`] answers from a snapshot; `Tx` also writes, gives out row ids and gathers what
 //! must leave after the commit. Each table has one file and one write path.
 
 mod clock;

@@ -139,6 +139,9 @@ fn refuse(message: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn stored(body: &str, end: i64) -> String {
         let content = Content::parse(true, body.as_bytes()).expect("valid");
         let Content::Json(messages) = &content else { panic!("JSON") };

@@ -69,6 +69,9 @@ impl From<Offset> for crate::store::Value<'_> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn the_wire_form_round_trips_and_sorts_as_bytes() {
         let offset = Offset::at(545);

@@ -87,6 +87,9 @@ fn refuse(message: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn the_table_of_the_protocol() {
         let last = Some(Accepted { epoch: 2, seq: 5 });

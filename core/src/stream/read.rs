@@ -183,6 +183,9 @@ const CURSOR_INTERVAL: i64 = 20;
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn a_cursor_is_always_ahead_of_the_clients() {
         let now = Time::from_millis((CURSOR_EPOCH + 100) * 1000);

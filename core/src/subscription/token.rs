@@ -30,6 +30,9 @@ fn mac(keys: &Keys, wake: &str, generation: i64) -> Hmac<Sha256> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn a_token_opens_one_wake_of_one_generation() {
         let keys = Keys { signing: [1; 32], claims: [2; 32] };

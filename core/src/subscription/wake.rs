@@ -79,6 +79,9 @@ pub(crate) fn subscription_of(wake: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn a_wakes_id_names_its_subscription() {
         assert_eq!(id(254, "0123456789abcd"), "w_00000000fe0123456789abcd");

@@ -53,6 +53,9 @@ pub(crate) fn check(by: &Principal, permission: Permission, entity: &EntityRow) 
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn creators_and_the_system_may_and_others_may_not() {
         let who = |text| Principal::parse(text).expect("a principal");

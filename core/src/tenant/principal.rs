@@ -114,6 +114,9 @@ pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn every_input_form_means_the_same() {
         for text in

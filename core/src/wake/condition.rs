@@ -97,6 +97,9 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn two_spellings_are_one_condition() {
         let a = Condition::parse(

@@ -103,6 +103,9 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn ask(condition: &Json, event: &Json, class: Class) -> Option<Json> {
         let text = event.to_string();
         let event = Event::of(&text);

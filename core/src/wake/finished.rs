@@ -88,6 +88,9 @@ fn messages(entry: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn a_long_answer_is_cut_between_characters() {
         let mut text = "x".repeat(RESPONSE - 1);

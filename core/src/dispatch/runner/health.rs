@@ -110,6 +110,9 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn the_rules_of_health() {
         let now = Time::from_millis(100_000);

@@ -97,6 +97,9 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn only_known_diagnostics_of_the_right_shape_are_kept() {
         let given = json!({ "status": "streaming", "stream_connected": "yes", "last_error": null, "reconnect_count": -1, "events_received": 3, "evil": 1 });
