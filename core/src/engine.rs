@@ -4,19 +4,23 @@
 //! lives in the rooms beside this one. This file owns the batch: all or nothing towards the disk, one refusal or one
 //! panic harming nobody else.
 
+mod batch;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::StatusCode;
 
+use self::batch::Batch;
+pub(crate) use self::batch::{Done, Ended, Fate, Handle, Scratch, Slots};
 use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched};
 use crate::entropy::Entropy;
-use crate::http::{Call, Error, Handler, Refusal, Request, Response, route};
-use crate::limits::{EFFECTS_A_TURN, PENDING};
+use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, route};
+use crate::limits::ADVANCE;
 use crate::pending::Pending;
-use crate::schedule;
+use crate::schedule::{self, Timer};
 use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict, migrate};
 use crate::stream::{Live, Next};
 use crate::time::Time;
@@ -225,27 +229,12 @@ impl<S: Sql> Engine<S> {
     pub fn careful_tick(&mut self, budget: usize, now: Time, entropy: Entropy) -> Result<Turn, SqlError> {
         let now = self.now(now);
         let due = Read::new(&self.sql, &self.config, now).due_timers(now, budget)?;
-        let mut all = Turn::default();
+        let mut turn = Turn::default();
         for row in due {
-            let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.free_slots());
-            let mut pushed = Ok(None);
-            self.sql.transaction(&mut || {
-                let tx = batch.tx(entropy.part("push", 0));
-                pushed = schedule::push_back(&tx, &row, "the instance trapped")
-                    .and_then(|row| tx.write_clock(&batch.clock()).map(|()| row));
-                if pushed.is_ok() { Verdict::Commit } else { Verdict::Rollback }
-            })?;
-            let pushed = pushed?;
-            let clock = batch.clock();
-            drop(batch);
-            self.memory.clock.set(clock);
-            let Some(row) = pushed else { continue };
-            let turn = self.run_row(row, now, entropy);
-            all.effects.extend(turn.effects);
-            all.replies.extend(turn.replies);
+            self.run_carefully(&row, now, entropy, &mut turn)?;
         }
-        all.next_deadline = self.next_deadline()?;
-        Ok(all)
+        turn.next_deadline = self.next_deadline()?;
+        Ok(turn)
     }
 
     /// Runs commands in one transaction, each nested in it. One turn comes back for each, in order.
@@ -255,10 +244,16 @@ impl<S: Sql> Engine<S> {
     pub fn batch(&mut self, commands: Vec<Command>, now: Time, entropy: Entropy) -> Vec<Turn> {
         let mut turns = Vec::with_capacity(commands.len());
         let mut rest = commands.as_slice();
-        while !rest.is_empty() {
-            let (ran, mut done) = self.attempt(rest, turns.len(), now, &entropy);
+        while let Some(first) = rest.first() {
+            if let Some(turn) = self.move_clock(first) {
+                turns.push(turn);
+                rest = &rest[1..];
+                continue;
+            }
+            let together = rest.iter().position(|c| clock_route(c).is_some()).unwrap_or(rest.len());
+            let mut done = self.attempt(&rest[..together], turns.len(), now, &entropy);
+            rest = &rest[done.len()..];
             turns.append(&mut done);
-            rest = &rest[ran..];
         }
         turns
     }
@@ -275,38 +270,113 @@ impl<S: Sql> Engine<S> {
         self.batch(vec![command], now, entropy).pop().unwrap_or_default()
     }
 
-    fn run_row(&mut self, row: schedule::Timer, now: Time, entropy: Entropy) -> Turn {
-        let mut turns = self.transact(1, now, |batch, _| {
-            let mut scratch = Scratch::default();
-            let fate = schedule::run_row(&batch.handle(&entropy), &row, &mut scratch);
-            (scratch, fate)
-        });
-        turns.pop().unwrap_or_default()
+    /// Runs one row in a transaction of its own, after it was pushed back in another.
+    fn run_carefully(&mut self, row: &Timer, now: Time, entropy: Entropy, turn: &mut Turn) -> Result<(), SqlError> {
+        let mut pushed = Ok(None);
+        let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.free_slots());
+        self.sql.transaction(&mut || {
+            let tx = batch.tx(entropy.part("push back", 0));
+            pushed = schedule::push_back(&tx, row, "the instance trapped");
+            let kept = pushed.is_ok() && batch.finish(true).is_ok();
+            if kept { Verdict::Commit } else { Verdict::Rollback }
+        })?;
+        let clock = batch.clock();
+        self.memory.clock.set(clock);
+        if let Some(row) = pushed? {
+            turn.absorb(
+                self.transact_one(now, |batch, scratch| schedule::run_row(&batch.handle(&entropy), &row, scratch)),
+            );
+        }
+        Ok(())
     }
 
-    fn attempt(&mut self, commands: &[Command], offset: usize, now: Time, entropy: &Entropy) -> (usize, Vec<Turn>) {
+    /// Answers a request that moves the virtual clock: each timer runs at its own moment, as carefully as after a trap,
+    /// so that a row which traps holds up nobody on any host.
+    fn move_clock(&mut self, command: &Command) -> Option<Turn> {
+        let (ticket, request, advance) = clock_route(command)?;
+        let answer = match advance(request, &self.config, self.memory.clock.get().now) {
+            Ok(target) => self.run_until(target),
+            Err(refusal) => Ok((refusal.response(), Turn::default())),
+        };
+        let (mut response, mut turn) = answer.unwrap_or_else(|_| (unavailable(), Turn::default()));
+        dress(&mut response, request, &self.config, Cost::default());
+        turn.replies.push((ticket, Reply::Whole(response)));
+        turn.next_deadline = self.next_deadline().ok().flatten();
+        Some(turn)
+    }
+
+    fn run_until(&mut self, target: Time) -> Result<(Response, Turn), SqlError> {
+        let entropy = self.config.virtual_time.as_ref().map_or(Entropy::new([0; 32]), Virtual::entropy);
+        let mut turn = Turn::default();
+        for _ in 0..ADVANCE {
+            let Some(due) = self.next_deadline()?.filter(|due| *due <= target) else { break };
+            let clock = self.memory.clock.get();
+            let now = clock.now.max(due);
+            self.memory.clock.set(Clock { now, ..clock });
+            for row in Read::new(&self.sql, &self.config, now).due_timers(now, TICK)? {
+                self.run_carefully(&row, now, entropy, &mut turn)?;
+            }
+            turn.absorb(self.transact_one(now, |batch, scratch| {
+                batch.give_up_waiting(&entropy, scratch);
+                schedule::run_waiting(&batch.handle(&entropy), scratch)
+            }));
+        }
+        let clock = self.memory.clock.get();
+        let clock = Clock { now: clock.now.max(target), ..clock };
+        Tx::write_clock_row(&Read::new(&self.sql, &self.config, clock.now), &clock)?;
+        self.memory.clock.set(clock);
+        turn.effects.push(Effect::clock(clock.now));
+        Ok((Response::json(StatusCode::OK, &serde_json::json!({ "now": clock.now })), turn))
+    }
+
+    fn transact_one(&mut self, now: Time, work: impl Fn(&Batch<'_>, &mut Scratch) -> Fate) -> Turn {
+        let turns = self.transact(1, now, |batch, _| {
+            let mut scratch = Scratch::default();
+            let fate = work(batch, &mut scratch);
+            (scratch, fate)
+        });
+        turns.ok().and_then(|mut turns| turns.pop()).unwrap_or_default()
+    }
+
+    /// Runs commands in one transaction. Gives a turn for each that ran: all of them, or those up to the failure.
+    fn attempt(&mut self, commands: &[Command], offset: usize, now: Time, entropy: &Entropy) -> Vec<Turn> {
         let now = self.now(now);
-        let turns = self.transact(commands.len(), now, |batch, i| {
+        let ran = self.transact(commands.len(), now, |batch, i| {
             let part = entropy.part("command", (offset + i) as u64);
             batch.run(&commands[i], &part)
         });
-        let ran = turns.len();
-        let mut turns = turns;
-        for (turn, command) in turns.iter_mut().zip(commands) {
-            if let (Command::Request { ticket, .. }, true) = (command, turn.replies.is_empty() && !self.parked(command))
-            {
-                turn.replies.push((*ticket, Reply::Whole(unavailable())));
+        let ran = match ran {
+            Ok(turns) => return turns,
+            Err(ran) => ran,
+        };
+        let mut turns = Vec::with_capacity(ran);
+        for command in &commands[..ran] {
+            let mut turn = Turn { next_deadline: Some(now + RETRY_AFTER_FAILED_COMMIT), ..Turn::default() };
+            match command {
+                Command::Request { ticket, request } => {
+                    let mut response = unavailable();
+                    dress(&mut response, request, &self.config, Cost::default());
+                    turn.replies.push((*ticket, Reply::Whole(response)));
+                }
+                // Its row is due again when the effect's time is up.
+                Command::Outcome { effect, .. } => {
+                    self.memory.in_flight.remove(effect);
+                }
+                Command::Tick { .. } => {}
             }
+            turns.push(turn);
         }
-        (ran, turns)
+        turns
     }
 
-    fn parked(&self, command: &Command) -> bool {
-        matches!(command, Command::Request { ticket, .. } if self.memory.pending.values().any(|(t, _)| t == ticket))
-    }
-
-    /// Runs up to `n` pieces of work in one transaction and publishes what they leave, or drops it all.
-    fn transact(&mut self, n: usize, now: Time, work: impl Fn(&Batch<'_>, usize) -> (Scratch, Fate)) -> Vec<Turn> {
+    /// Runs up to `n` pieces of work in one transaction and publishes what they leave; or drops it all, and says how
+    /// many ran.
+    fn transact(
+        &mut self,
+        n: usize,
+        now: Time,
+        work: impl Fn(&Batch<'_>, usize) -> (Scratch, Fate),
+    ) -> Result<Vec<Turn>, usize> {
         let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.free_slots());
         let before = self.sql.written();
         let mut done: Vec<Scratch> = Vec::with_capacity(n);
@@ -337,13 +407,12 @@ impl<S: Sql> Engine<S> {
         let ran = done.len().max(1);
         if spoiled || result.is_err() {
             self.memory.counts.failed_commits += 1;
-            let deadline = Some(now + RETRY_AFTER_FAILED_COMMIT);
-            return (0..ran).map(|_| Turn { next_deadline: deadline, ..Turn::default() }).collect();
+            return Err(ran);
         }
         if self.sql.written() != before {
             self.memory.clock.set(clock);
         }
-        done.into_iter().map(|scratch| self.publish(scratch, next_deadline)).collect()
+        Ok(done.into_iter().map(|scratch| self.publish(scratch, next_deadline)).collect())
     }
 
     /// Moves what a committed command left behind into memory, and hands the rest to the host.
@@ -370,6 +439,23 @@ impl<S: Sql> Engine<S> {
 
     fn free_slots(&self) -> usize {
         self.config.fetches.saturating_sub(self.memory.in_flight.len())
+    }
+}
+
+impl Turn {
+    /// Adds what another turn leaves.
+    fn absorb(&mut self, other: Self) {
+        self.replies.extend(other.replies);
+        self.effects.extend(other.effects);
+    }
+}
+
+/// A request that moves the virtual clock.
+fn clock_route(command: &Command) -> Option<(Ticket, &Request, Advance)> {
+    let Command::Request { ticket, request } = command else { return None };
+    match route(&request.method, &request.path).handler {
+        Handler::Clock(advance) => Some((*ticket, request, advance)),
+        _ => None,
     }
 }
 
@@ -400,378 +486,6 @@ pub fn next(sql: &dyn Sql, config: &Config, live: &mut Live, now: Time) -> Resul
     let committed = Clock::read(sql)?.now;
     let now = if config.virtual_time.is_some() { committed } else { now.max(committed) };
     live.next(&Read::new(sql, config, now))
-}
-
-/// Whether a command let the batch go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fate {
-    Done,
-    Spoiled,
-}
-
-/// What a command leaves behind, dropped with it when it is rolled back.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    pub(crate) replies: Vec<(Ticket, Reply)>,
-    pub(crate) effects: Vec<Effect>,
-    pub(crate) parked: Vec<(u64, Ticket, Pending)>,
-    pub(crate) landed: Vec<EffectId>,
-    pub(crate) counts: Counts,
-    pub(crate) cost: Cost,
-}
-
-/// One transaction of commands.
-struct Batch<'a> {
-    sql: &'a dyn Sql,
-    config: &'a Config,
-    memory: &'a Memory,
-    now: Cell<Time>,
-    txid: i64,
-    serial: Cell<i64>,
-    slots: Slots,
-    moved: Cell<bool>,
-    next_pending: Cell<u64>,
-    landed: RefCell<Vec<EffectId>>,
-}
-
-/// What one piece of work needs from its batch.
-pub(crate) struct Handle<'a> {
-    batch: &'a Batch<'a>,
-    pub(crate) entropy: &'a Entropy,
-}
-
-impl<'a> Batch<'a> {
-    fn new(sql: &'a dyn Sql, config: &'a Config, memory: &'a Memory, now: Time, slots: usize) -> Self {
-        let clock = memory.clock.get();
-        Self {
-            sql,
-            config,
-            memory,
-            now: Cell::new(now),
-            txid: clock.txid + 1,
-            serial: Cell::new(clock.serial),
-            slots: Slots::new(slots),
-            moved: Cell::new(false),
-            next_pending: Cell::new(memory.next_pending),
-            landed: RefCell::default(),
-        }
-    }
-
-    fn clock(&self) -> Clock {
-        Clock { txid: self.txid, now: self.now.get(), serial: self.serial.get() }
-    }
-
-    fn tx(&'a self, entropy: Entropy) -> Tx<'a> {
-        Tx::new(Read::new(self.sql, self.config, self.now.get()), self.txid, &self.serial, &self.slots, entropy.draw())
-    }
-
-    fn handle(&'a self, entropy: &'a Entropy) -> Handle<'a> {
-        Handle { batch: self, entropy }
-    }
-
-    fn finish(&self, wrote: bool) -> Result<Option<Time>, SqlError> {
-        let read = Read::new(self.sql, self.config, self.now.get());
-        if wrote || self.moved.get() {
-            Tx::write_clock_row(&read, &self.clock())?;
-        }
-        deadline(&read, self.slots.free(), &self.memory.pending)
-    }
-
-    fn run(&self, command: &Command, entropy: &Entropy) -> (Scratch, Fate) {
-        let mut scratch = Scratch::default();
-        scratch.counts.commands = 1;
-        self.slots.begin_turn();
-        let before = self.sql.written();
-        let fate = match command {
-            Command::Request { ticket, request } => self.request(*ticket, request, entropy, &mut scratch),
-            Command::Tick { budget } => {
-                let entropy = self.config.virtual_time.as_ref().map_or(*entropy, Virtual::entropy);
-                self.give_up_waiting(&entropy, &mut scratch);
-                schedule::tick(&self.handle(&entropy), *budget, &mut scratch)
-            }
-            Command::Outcome { effect, result } => {
-                let entropy =
-                    self.config.virtual_time.as_ref().map_or(*entropy, |v| v.entropy().part(&effect.to_string(), 0));
-                self.outcome(effect, result, &entropy, &mut scratch)
-            }
-        };
-        scratch.cost.rows = self.sql.written() - before;
-        if let (Command::Request { request, .. }, Some((_, Reply::Whole(response)))) =
-            (command, scratch.replies.first_mut())
-        {
-            dress(response, request, self.config, scratch.cost);
-        }
-        (scratch, fate)
-    }
-
-    fn request(&self, ticket: Ticket, request: &Request, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        let found = route(&request.method, &request.path);
-        let entropy = self.virtual_entropy(request, &found.handler).unwrap_or(*entropy);
-        match found.handler {
-            Handler::Read(handler) => {
-                let read = Read::new(self.sql, self.config, self.now.get());
-                let answer =
-                    catch_unwind(AssertUnwindSafe(|| handler(&Call { store: &read, request, params: &found.params })));
-                scratch.cost.statements += read.statements();
-                let (reply, fate) = match answer {
-                    Ok(Ok(reply)) => (reply, Fate::Done),
-                    Ok(Err(Error::Store(_))) if self.sql.intact() != Some(true) => return Fate::Spoiled,
-                    Ok(Err(error)) => (Reply::Whole(answer_error(&error)), Fate::Done),
-                    Err(_) => {
-                        scratch.counts.panics += 1;
-                        (Reply::Whole(internal_error()), Fate::Done)
-                    }
-                };
-                scratch.replies.push((ticket, reply));
-                fate
-            }
-            Handler::Write(handler) => {
-                let ended = self.handle(&entropy).nested(scratch, |tx| {
-                    if let Some(origin) = &request.origin {
-                        tx.remember_origin(origin)?;
-                    }
-                    handler(&Call { store: tx, request, params: &found.params })
-                });
-                match ended {
-                    Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
-                        scratch.replies.push((ticket, reply))
-                    }
-                    Ended::Kept(Done::Park(pending)) => self.park(ticket, pending, scratch),
-                    Ended::Spoiled => return Fate::Spoiled,
-                }
-                Fate::Done
-            }
-            Handler::Clock(advance) => self.advance_clock(ticket, request, advance, scratch),
-        }
-    }
-
-    /// Parks a command until its effect lands; refused when too many wait already.
-    fn park(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
-        if self.memory.pending.len() + scratch.parked.len() >= PENDING || !self.slots.take() {
-            scratch.replies.push((ticket, Reply::Whole(unavailable())));
-            return;
-        }
-        let number = self.next_pending.get();
-        self.next_pending.set(number + 1);
-        scratch.effects.push(Effect::Fetch(pending.fetch(number)));
-        scratch.parked.push((number, ticket, pending));
-    }
-
-    /// Answers the parked commands whose effect never came back.
-    fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) {
-        let late: Vec<u64> =
-            self.memory.pending.iter().filter(|(_, (_, p))| p.deadline() <= self.now.get()).map(|(n, _)| *n).collect();
-        for number in late {
-            self.outcome(&EffectId::Pending(number), &Err("timed out".to_owned()), entropy, scratch);
-        }
-    }
-
-    fn outcome(&self, effect: &EffectId, result: &Fetched, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        if !self.memory.in_flight.contains_key(effect) || self.landed.borrow().contains(effect) {
-            return Fate::Done;
-        }
-        self.landed.borrow_mut().push(effect.clone());
-        self.slots.give_back();
-        scratch.landed.push(effect.clone());
-        let handle = self.handle(entropy);
-        match effect {
-            EffectId::Delivery { .. } => {
-                let ended = handle.nested(scratch, |tx| {
-                    Ok(crate::subscription::delivered(tx, effect, result).map(|()| Done::nothing())?)
-                });
-                if matches!(ended, Ended::Spoiled) {
-                    return Fate::Spoiled;
-                }
-            }
-            EffectId::Pending(number) => {
-                let Some((ticket, pending)) = self.memory.pending.get(number) else { return Fate::Done };
-                match handle.nested(scratch, |tx| pending.resume(tx, result)) {
-                    Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
-                        scratch.replies.push((*ticket, pending.dress(reply)));
-                    }
-                    Ended::Kept(Done::Park(next)) => self.park(*ticket, next, scratch),
-                    Ended::Spoiled => return Fate::Spoiled,
-                }
-            }
-        }
-        schedule::run_waiting(&handle, scratch)
-    }
-
-    /// Moves the virtual clock, running each timer at the moment when it falls due.
-    fn advance_clock(
-        &self,
-        ticket: Ticket,
-        request: &Request,
-        advance: crate::http::Advance,
-        scratch: &mut Scratch,
-    ) -> Fate {
-        let target = match advance(request, self.config, self.now.get()) {
-            Ok(target) => target,
-            Err(refusal) => {
-                scratch.replies.push((ticket, Reply::Whole(refusal.response())));
-                return Fate::Done;
-            }
-        };
-        let Some(seed) = self.config.virtual_time.as_ref().map(Virtual::entropy) else { return Fate::Done };
-        let handle = self.handle(&seed);
-        match schedule::advance(&handle, &self.now, target, scratch) {
-            Ok(Fate::Done) => {}
-            Ok(Fate::Spoiled) | Err(_) => return Fate::Spoiled,
-        }
-        self.moved.set(true);
-        scratch.effects.push(Effect::clock(target));
-        let reply = Response::json(StatusCode::OK, &serde_json::json!({ "now": target }));
-        scratch.replies.push((ticket, Reply::Whole(reply)));
-        Fate::Done
-    }
-
-    /// The entropy of a write on the virtual clock: a function of the seed, the test's id and how often it was used.
-    fn virtual_entropy(&self, request: &Request, handler: &Handler) -> Option<Entropy> {
-        let seed = self.config.virtual_time.as_ref()?.entropy();
-        if matches!(handler, Handler::Read(_)) {
-            return Some(seed);
-        }
-        let id = request.header("reveille-test-id").unwrap_or("");
-        let mut uses = self.memory.uses.borrow_mut();
-        let count = uses.entry(id.to_owned()).or_default();
-        *count += 1;
-        Some(seed.part(id, *count))
-    }
-}
-
-/// How a write ends when it is not refused.
-pub(crate) enum Done {
-    Reply(Reply),
-    Park(Pending),
-}
-
-impl Done {
-    pub(crate) fn nothing() -> Self {
-        Self::Reply(Reply::Whole(Response::empty(StatusCode::NO_CONTENT)))
-    }
-}
-
-impl From<Response> for Done {
-    fn from(response: Response) -> Self {
-        Self::Reply(Reply::Whole(response))
-    }
-}
-
-impl Handle<'_> {
-    /// Now, in this batch.
-    pub(crate) fn now(&self) -> Time {
-        self.batch.now.get()
-    }
-
-    /// A view of the store as it stands in this batch.
-    pub(crate) fn read(&self) -> Read<'_> {
-        Read::new(self.batch.sql, self.batch.config, self.now())
-    }
-
-    /// How many more fetches may be started.
-    pub(crate) fn free_slots(&self) -> usize {
-        self.batch.slots.free()
-    }
-
-    /// The same with other entropy.
-    pub(crate) fn with<'b>(&'b self, entropy: &'b Entropy) -> Handle<'b> {
-        Handle { batch: self.batch, entropy }
-    }
-
-    /// Begins to count the fetches of a turn anew.
-    pub(crate) fn new_turn(&self) {
-        self.batch.slots.begin_turn();
-    }
-
-    /// Runs `work` in a nested transaction. A refusal, a storage failure and a panic roll it back alone; what it left
-    /// stays only when it is kept.
-    pub(crate) fn nested(&self, scratch: &mut Scratch, work: impl Fn(&Tx<'_>) -> Result<Done, Error>) -> Ended {
-        let batch = self.batch;
-        let slots = batch.slots.save();
-        let tx = batch.tx(*self.entropy);
-        let mut answer = None;
-        let ended = batch.sql.transaction(&mut || {
-            let result = catch_unwind(AssertUnwindSafe(|| work(&tx)));
-            let verdict = if matches!(result, Ok(Ok(_))) { Verdict::Commit } else { Verdict::Rollback };
-            answer = Some(result);
-            verdict
-        });
-        scratch.cost.statements += tx.statements();
-        let left = tx.into_left();
-        if ended.is_ok()
-            && let Some(Ok(Ok(done))) = answer
-        {
-            scratch.effects.extend(left.effects);
-            scratch.counts.add(&left.counts);
-            return Ended::Kept(done);
-        }
-        batch.slots.restore(slots);
-        match (answer, ended) {
-            (Some(Ok(Err(error))), Ok(())) => match error {
-                Error::Store(_) if batch.sql.intact() != Some(true) => Ended::Spoiled,
-                error => Ended::Failed { reason: reason(&error), reply: Reply::Whole(answer_error(&error)) },
-            },
-            (Some(Err(_)), Ok(())) => {
-                scratch.counts.panics += 1;
-                Ended::Failed { reason: "it panicked".to_owned(), reply: Reply::Whole(internal_error()) }
-            }
-            _ => Ended::Spoiled,
-        }
-    }
-}
-
-/// How a nested transaction ended.
-pub(crate) enum Ended {
-    /// Kept, with what it has to say.
-    Kept(Done),
-    /// Rolled back alone: what to answer, and why.
-    Failed { reply: Reply, reason: String },
-    /// The whole batch is lost.
-    Spoiled,
-}
-
-/// How many fetches may start: in all, and in one turn.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    free: Cell<usize>,
-    turn: Cell<usize>,
-}
-
-impl Slots {
-    pub(crate) fn new(free: usize) -> Self {
-        Self { free: Cell::new(free), turn: Cell::new(EFFECTS_A_TURN) }
-    }
-
-    fn begin_turn(&self) {
-        self.turn.set(EFFECTS_A_TURN);
-    }
-
-    fn free(&self) -> usize {
-        self.free.get()
-    }
-
-    fn give_back(&self) {
-        self.free.set(self.free.get() + 1);
-    }
-
-    fn save(&self) -> (usize, usize) {
-        (self.free.get(), self.turn.get())
-    }
-
-    fn restore(&self, (free, turn): (usize, usize)) {
-        self.free.set(free);
-        self.turn.set(turn);
-    }
-
-    /// Takes one, if there is one.
-    pub(crate) fn take(&self) -> bool {
-        let (free, turn) = self.save();
-        if free == 0 || turn == 0 {
-            return false;
-        }
-        self.restore((free - 1, turn - 1));
-        true
-    }
 }
 
 fn deadline(
@@ -831,5 +545,8 @@ fn finish(reply: Reply, request: &Request, config: &Config, cost: Cost) -> Reply
         live @ Reply::Live(_) => live,
     }
 }
+
+/// How many due rows one step of the virtual clock looks at.
+const TICK: usize = 64;
 
 const RETRY_AFTER_FAILED_COMMIT: crate::time::Span = crate::time::Span::millis(1000);

@@ -35,7 +35,8 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mut subscription = tx.subscription(id)?.ok_or(UnknownConsumer)?;
     let given = request.claim_token().ok_or(MissingClaimToken)?;
     let generation = ask.generation.unwrap_or(subscription.generation);
-    if !token::verify(&tx.keys()?, &wake, generation, given) {
+    let keys = tx.keys()?;
+    if ![generation, subscription.generation].iter().any(|g| token::verify(&keys, &wake, *g, given)) {
         return Err(InvalidClaimToken.into());
     }
     let current = subscription.wake.as_ref().is_some_and(|w| w.id == wake) && subscription.generation == generation;
@@ -65,7 +66,7 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 struct Ask {
     wake: Option<String>,
     generation: Option<i64>,
-    acks: Vec<(String, Offset)>,
+    acks: Vec<(String, Option<Offset>)>,
     done: bool,
 }
 
@@ -81,7 +82,8 @@ impl Ask {
     }
 }
 
-fn acks(body: &Body<'_>) -> Vec<(String, Offset)> {
+/// The acknowledgements of a body. A text that is no offset lies before every stream.
+fn acks(body: &Body<'_>) -> Vec<(String, Option<Offset>)> {
     let Some(list) = body.json("acks") else { return Vec::new() };
     let Some(list) = list.as_array() else {
         body.complain("/acks".to_owned(), "must be array");
@@ -90,30 +92,31 @@ fn acks(body: &Body<'_>) -> Vec<(String, Offset)> {
     let mut acks = Vec::new();
     for (i, ack) in list.iter().enumerate() {
         let path = ack.get("stream").or(ack.get("path")).and_then(Json::as_str);
-        let offset = ack.get("offset").and_then(Json::as_str).and_then(Offset::parse);
+        let offset = ack.get("offset").and_then(Json::as_str).map(Offset::parse);
         match (path, offset) {
             (Some(path), Some(offset)) => acks.push((format!("/{}", path.trim_matches('/')), offset)),
             (None, _) => body.complain(format!("/acks/{i}"), "must have required property 'path'"),
-            (_, None) => body.complain(format!("/acks/{i}/offset"), "must be an offset"),
+            (_, None) => body.complain(format!("/acks/{i}/offset"), "must be string"),
         }
     }
     acks
 }
 
 /// Acknowledges streams of a subscription, all or none: never backwards, never past the tail.
-fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[(String, Offset)]) -> Result<(), Error> {
+fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[(String, Option<Offset>)]) -> Result<(), Error> {
     if acks.is_empty() {
         return Ok(());
     }
     let links = tx.links(subscription.id)?;
     for (path, offset) in acks {
         let link = links.iter().find(|l| l.path == *path);
-        let Some(link) = link.filter(|l| l.acked <= *offset && *offset <= l.tail) else {
-            let message = format!("`{offset}` is not between what is acknowledged of `{path}` and its tail");
+        let found = link.and_then(|l| offset.filter(|o| l.acked <= *o && *o <= l.tail).map(|o| (l, o)));
+        let Some((link, offset)) = found else {
+            let message = format!("an acknowledgement of `{path}` lies between what is acknowledged and its tail");
             return Err(Refusal::new(StatusCode::CONFLICT, "INVALID_OFFSET", message).into());
         };
-        if link.acked < *offset {
-            tx.acknowledge(link.stream, subscription.id, *offset)?;
+        if link.acked < offset {
+            tx.acknowledge(link.stream, subscription.id, offset)?;
         }
     }
     Ok(())

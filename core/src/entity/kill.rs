@@ -65,7 +65,8 @@ fn apply(
     entity.updated_at = tx.now;
     tx.update_entity(&entity)?;
     let event = event(tx, sent, reason, payload, previous, effect);
-    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(entity) };
+    let Some(mut stream) = tx.stream_by_id(entity.id)? else { return Ok(entity) };
+    stream.closed = effect.status.is_terminal();
     // The last word of an entity wakes nobody; every other signal may.
     let class = if effect.status.is_terminal() { Class::Never } else { Class::Any };
     if effect.status.is_terminal() {

@@ -1,14 +1,12 @@
 //! Time: one timer table, one deadline. Each due row runs in a nested transaction of its own; one that fails is pushed
 //! back and never stops the others.
 
-use std::cell::Cell;
-
 use crate::engine::{Done, Ended, Fate, Handle, Scratch};
 use crate::http::Error;
-use crate::limits::{ADVANCE, ATTEMPTS, BACKOFF};
+use crate::limits::{ATTEMPTS, BACKOFF};
 pub(crate) use crate::store::Timer;
 use crate::store::{SqlError, TimerKind, Tx};
-use crate::time::{Span, Time};
+use crate::time::Span;
 use crate::{entity, subscription, wake};
 
 /// Runs at most `budget` due rows, oldest first, then those that wait for a slot.
@@ -86,25 +84,6 @@ pub(crate) fn backoff(attempt: i64) -> Span {
     Span::millis((1000 << doublings).min(BACKOFF.as_millis()))
 }
 
-/// Moves the virtual clock to `target`, stopping at each moment when something falls due.
-pub(crate) fn advance(
-    handle: &Handle<'_>,
-    now: &Cell<Time>,
-    target: Time,
-    scratch: &mut Scratch,
-) -> Result<Fate, SqlError> {
-    for _ in 0..ADVANCE {
-        handle.new_turn();
-        let Some(due) = handle.read().next_timer(handle.free_slots() > 0)?.filter(|due| *due <= target) else { break };
-        now.set(now.get().max(due));
-        if tick(handle, TICK, scratch) == Fate::Spoiled {
-            return Ok(Fate::Spoiled);
-        }
-    }
-    now.set(now.get().max(target));
-    Ok(Fate::Done)
-}
-
 fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
     match row.kind {
         TimerKind::Subscription => Ok(subscription::due(tx, row.subject, row.due_at)?),
@@ -116,8 +95,6 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         }
     }
 }
-
-const TICK: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -27,10 +27,6 @@ impl Clock {
 }
 
 impl Tx<'_> {
-    pub(crate) fn write_clock(&self, clock: &Clock) -> Result<(), SqlError> {
-        Self::write_clock_row(self, clock)
-    }
-
     /// The one write of the commit row, at the end of a transaction.
     pub(crate) fn write_clock_row(read: &Read<'_>, clock: &Clock) -> Result<(), SqlError> {
         let params = [clock.txid.into(), clock.now.into(), clock.serial.into()];

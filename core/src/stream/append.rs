@@ -49,6 +49,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     check_seq(&mut stream, request.header("stream-seq"))?;
 
+    stream.closed = closing;
     if let Some(content) = &content {
         write(tx, &stream, content, cause)?;
     }

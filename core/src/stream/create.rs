@@ -33,6 +33,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let json = media_type(content_type) == "application/json";
     let content = if request.body.is_empty() { Content::Bytes(&[]) } else { Content::parse(json, &request.body)? };
     let mut stream = tx.insert_stream(path, content_type, tx.now)?;
+    stream.closed = closing;
     if !content.is_empty() {
         write(tx, &stream, &content, Cause::outside(Class::Any))?;
     }

@@ -38,7 +38,8 @@ impl Cause {
     }
 }
 
-/// Appends `content`, which is not empty, to a stream that is open.
+/// Appends `content`, which is not empty, to a stream. One that `stream` says is closed is closed by the same command:
+/// its readers are not served from memory, so that they see the data and the end of it together.
 pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, cause: Cause) -> Result<(), SqlError> {
     let start = tx.tail_of(stream)?;
     let end = start.after(content.length());
@@ -48,7 +49,7 @@ pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, caus
     };
     let stored = content.stored(&events, end);
     tx.insert_entry(stream.id, end, content.messages(), &stored)?;
-    let bytes = (stored.len() <= SHARED).then(|| Arc::from(stored));
+    let bytes = (!stream.closed && stored.len() <= SHARED).then(|| Arc::from(stored));
     tx.notify(Notify { topic: Topic::Stream(stream.id), from: start, to: end, bytes });
 
     let source = wake::Source::of(tx, stream)?;

@@ -67,9 +67,7 @@ pub fn authenticate(auth: &Authentication, headers: &HeaderMap) -> Result<Princi
     match auth {
         Authentication::Dev => match text("electric-principal") {
             None => Ok(Principal::dev_local()),
-            Some(named) => {
-                Principal::parse(named).ok_or_else(|| refuse("`electric-principal` does not name a principal"))
-            }
+            Some(named) => Principal::parse(named).ok_or_else(|| refuse("Missing Electric-Principal")),
         },
         Authentication::TrustedHeader(name) => {
             text(name).and_then(Principal::parse).ok_or_else(|| refuse("Missing Electric-Principal"))

@@ -141,7 +141,7 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
 pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
     if asked.debounce > Span::ZERO || asked.timeout > Span::ZERO {
         let message = "`debounceMs` and `timeoutMs` are not supported yet";
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message).into());
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message).into());
     }
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
     permission::check(by, Permission::Write, &subscriber)?;
