@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The control plane that wakes agents.
+///
+/// Reveille keeps entities (long-lived, addressable agents), the durable streams they read and write, the conditions
+/// under which they must wake, and who runs them: a webhook, or a runner that pulls its work.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to log on standard error: a level, or levels by target
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER", help_heading = "Logging")]
+    pub(crate) log: String,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a server with two small agents beside it and watch them wake each other
+    #[command(after_help = DEMO)]
+    Demo(At),
+    /// Start a server for development: no authentication, on loopback
+    #[command(after_help = DEV)]
+    Dev(Dev),
+    /// Start a server for production: it needs a way to know its callers
+    #[command(after_help = SERVE)]
+    Serve(Serve),
+    /// Make any program an agent: it gets each wake as JSON on standard input
+    #[command(after_help = RUN)]
+    Run(Run),
+}
+
+/// Where a server listens and keeps its data.
+#[derive(Args, Debug)]
+pub(crate) struct At {
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) host: String,
+
+    /// The port to listen on; 0 takes any that is free
+    #[arg(long, default_value_t = 4437)]
+    pub(crate) port: u16,
+
+    /// Where the database lives; made when it does not exist
+    #[arg(long, default_value = ".reveille", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+
+    /// The URL under which agents and clients reach this server [default: http://HOST:PORT]
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub(crate) public_url: Option<String>,
+
+    /// Serve /metrics on this address instead, without authentication
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics_addr: Option<SocketAddr>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Dev {
+    #[command(flatten)]
+    pub(crate) at: At,
+
+    /// For tests: time moves only by POST /_reveille/dev/clock {"advance_ms": n}, and ids follow from a seed
+    #[arg(long = "virtual")]
+    pub(crate) virtual_time: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) at: At,
+
+    /// Callers send `authorization: Bearer KEY`; each line of FILE holds a key and a principal
+    #[arg(long, value_name = "FILE", conflicts_with = "trust_proxy_header")]
+    pub(crate) api_keys: Option<PathBuf>,
+
+    /// A proxy in front has authenticated the caller and names the principal in this header
+    #[arg(long, value_name = "NAME")]
+    pub(crate) trust_proxy_header: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The entity type whose work to take; registered when it does not exist
+    #[arg(long = "type", value_name = "NAME")]
+    pub(crate) entity_type: String,
+
+    /// The server to work for
+    #[arg(long, default_value = "http://127.0.0.1:4437", value_name = "URL", value_parser = http_url)]
+    pub(crate) server: String,
+
+    /// The runner's id [default: the type's name, with "runner-" before it]
+    #[arg(long, value_name = "ID")]
+    pub(crate) runner: Option<String>,
+
+    /// As whom to call a development server, such as user:alice
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+
+    /// A file that holds the API key for a production server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<String>,
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("a URL such as http://127.0.0.1:4437".to_owned()),
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reveille demo                                     watch agents wake each other
+  reveille dev                                      a server to develop against, on http://127.0.0.1:4437
+  reveille serve --api-keys keys.txt                a server that knows its callers
+  reveille run --type worker -- ./agent.sh          take the work of `worker` entities with a program of yours";
+
+const DEMO: &str = "\
+Nothing is needed beside this binary. When the timeline has run, the server stays up and prints what to try next.";
+
+const DEV: &str = "\
+Whoever reaches a development server may do everything: keep it on loopback.
+
+Examples:
+  reveille dev
+  reveille dev --port 8080 --data-dir /tmp/play
+  curl http://127.0.0.1:4437/_electric/health";
+
+const SERVE: &str = "\
+One of --api-keys and --trust-proxy-header is required.
+
+A key file holds a key and the principal that it stands for on each line:
+
+  # the key of our own backend
+  1c9f…e2 service:backend
+
+Examples:
+  reveille serve --host 0.0.0.0 --public-url https://agents.example.com --api-keys keys.txt
+  reveille serve --trust-proxy-header x-authenticated-principal --metrics-addr 127.0.0.1:9100
+
+/metrics needs authentication like everything else, unless --metrics-addr gives it a listener of its own.";
+
+const RUN: &str = "\
+The program is started once for each wake. What it prints on standard output is appended to the entity's stream.
+
+Examples:
+  reveille run --type worker -- ./agent.sh
+  reveille run --type summary --server https://agents.example.com --api-key-file key.txt -- python3 agent.py";

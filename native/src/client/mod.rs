@@ -1,0 +1,257 @@
+//! A client for the server, as the agents beside this command line use it: JSON calls, event streams, and the life of a
+//! wake. It knows the wire and none of the server's insides.
+
+pub(crate) mod sse;
+pub(crate) mod tail;
+pub(crate) mod wake;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
+use hyper::{Method, Request, Response};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value as Json;
+use thiserror::Error;
+
+/// One server, and who calls it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: Arc<str>,
+    headers: HeaderMap,
+    connections: Connections,
+}
+
+#[derive(Clone)]
+enum Connections {
+    Plain(Pool<HttpConnector, Full<Bytes>>),
+    Secure(Pool<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// There was no answer: the server is away, or the network is.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server answered that it will not.
+    #[error("{message} ({status})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The code of its error envelope; empty when there is none.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Client {
+    /// A client for the server at a base URL.
+    ///
+    /// # Errors
+    /// When the URL is `https` and this machine trusts nobody.
+    pub(crate) fn new(base: &str) -> Result<Self, Failure> {
+        let mut plain = HttpConnector::new();
+        plain.set_nodelay(true);
+        plain.set_connect_timeout(Some(CONNECT));
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        let connections = if base.starts_with("https://") {
+            plain.enforce_http(false);
+            let roots = HttpsConnectorBuilder::new()
+                .with_native_roots()
+                .map_err(|error| Failure::Unreachable(format!("no trusted certificates: {error}")))?;
+            Connections::Secure(builder.build(roots.https_only().enable_http1().wrap_connector(plain)))
+        } else {
+            Connections::Plain(builder.build(plain))
+        };
+        Ok(Self { base: base.trim_end_matches('/').into(), headers: HeaderMap::new(), connections })
+    }
+
+    /// Calls as this principal, which a development server believes.
+    pub(crate) fn principal(mut self, principal: &str) -> Result<Self, InvalidHeaderValue> {
+        self.headers.insert("electric-principal", principal.parse()?);
+        Ok(self)
+    }
+
+    /// Calls with this API key.
+    pub(crate) fn api_key(mut self, key: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut value: HeaderValue = format!("Bearer {key}").parse()?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+
+    /// The server's base URL, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.call(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Json) -> Result<Answer, Failure> {
+        self.call(Method::POST, path, &[], body.to_string().into()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Json) -> Result<Answer, Failure> {
+        self.call(Method::PUT, path, &[], body.to_string().into()).await
+    }
+
+    /// One request and its whole answer. Any status but 2xx is a failure.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let whole = async {
+            let response = self.request(method, path, headers, body).await?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LARGEST).collect().await.map_err(|error| unreachable(&*error))?.to_bytes();
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        let answer = tokio::time::timeout(PATIENCE, whole)
+            .await
+            .map_err(|_| Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())))??;
+        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(answer.refusal()) }
+    }
+
+    /// An answer whose body goes on: its head has come when this returns.
+    async fn stream(&self, path: &str) -> Result<Incoming, Failure> {
+        let request = self.request(Method::GET, path, &[("accept", "text/event-stream")], Bytes::new());
+        let response = tokio::time::timeout(PATIENCE, request)
+            .await
+            .map_err(|_| Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())))??;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        let body = Limited::new(body, LARGEST).collect().await.map_err(|error| unreachable(&*error))?.to_bytes();
+        Err(Answer { status: head.status.as_u16(), headers: head.headers, body }.refusal())
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(all) = request.headers_mut() {
+            all.clone_from(&self.headers);
+            if !body.is_empty() {
+                all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| unreachable(&error))?;
+        let response = match &self.connections {
+            Connections::Plain(pool) => pool.request(request).await,
+            Connections::Secure(pool) => pool.request(request).await,
+        };
+        response.map_err(|error| unreachable(&error))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+impl Failure {
+    /// Whether the same call may succeed later: nobody answered, or the server has trouble of its own.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => *status >= 500 && *status != 501 || matches!(status, 408 | 429),
+        }
+    }
+
+    /// The HTTP status; 0 when nobody answered.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Unreachable(_) => 0,
+            Self::Refused { status, .. } => *status,
+        }
+    }
+
+    /// The code of the server's error envelope.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Unreachable(_) => "",
+            Self::Refused { code, .. } => code,
+        }
+    }
+}
+
+impl Answer {
+    /// The body as JSON; null when it is not.
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body's bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// A header's text; empty when it is absent.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+    }
+
+    fn refusal(&self) -> Failure {
+        let error = self.json()["error"].take();
+        let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
+        let (code, mut message) = (text("code"), text("message"));
+        if message.is_empty() {
+            message = String::from_utf8_lossy(&self.body).trim().chars().take(200).collect();
+        }
+        if message.is_empty() {
+            message = "the server refused".to_owned();
+        }
+        Failure::Refused { status: self.status, code, message }
+    }
+}
+
+/// What went wrong, down to its root.
+fn unreachable(error: &dyn Error) -> Failure {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    Failure::Unreachable(root.to_string())
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection is kept for the next call: less than the server keeps it.
+const IDLE: Duration = Duration::from_secs(30);
+/// The largest answer that is read.
+const LARGEST: usize = 16 << 20;

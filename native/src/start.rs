@@ -1,0 +1,297 @@
+//! Starting a server and stopping it: from Rust as from the command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_core::store::{Sql, SqlError};
+use reveille_core::tenant::Authentication;
+use reveille_core::{Config, Virtual};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use crate::driver::Driver;
+use crate::host::{self, Surroundings};
+use crate::hub::Hub;
+use crate::limits::{DELIVERY_GRACE, LIVE_READERS, Patience, QUEUE, READERS};
+use crate::lock::{Lock, NotLocked};
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::readers::Readers;
+use crate::server::{self, Shared};
+use crate::webhook::Fetcher;
+
+/// A server to be started.
+///
+/// ```no_run
+/// # async fn start() -> Result<(), reveille::StartError> {
+/// let server = reveille::Server::dev().data_dir("/var/lib/reveille").port(0).start().await?;
+/// println!("agents may call {}", server.url());
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    config: Config,
+    data_dir: PathBuf,
+    host: String,
+    port: u16,
+    metrics: Option<SocketAddr>,
+    patience: Patience,
+}
+
+/// Why a server did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Another server has the data directory.
+    #[error("the data directory `{}` is in use by {holder}; stop that one, or choose another with --data-dir", .directory.display())]
+    Held {
+        /// The data directory.
+        directory: PathBuf,
+        /// What the other one says about itself.
+        holder: String,
+    },
+    /// The data directory cannot be made or locked.
+    #[error("the data directory `{}` cannot be used: {error}", .directory.display())]
+    DataDir {
+        /// The data directory.
+        directory: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("the database `{}` cannot be opened: {error}", .path.display())]
+    Store {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        error: SqlError,
+    },
+}
+
+impl Server {
+    /// A development server: open to whoever reaches it, on loopback.
+    #[must_use]
+    pub fn dev() -> Self {
+        Self::new(Config::dev())
+    }
+
+    /// A production server that believes callers as `auth` says.
+    #[must_use]
+    pub fn serve(auth: Authentication) -> Self {
+        Self::new(Config::serve(auth))
+    }
+
+    fn new(config: Config) -> Self {
+        let (data_dir, host) = (PathBuf::from(".reveille"), "127.0.0.1".to_owned());
+        Self { config, data_dir, host, port: 4437, metrics: None, patience: Patience::default() }
+    }
+
+    /// Where the database lives; `.reveille` by default. It is made when it does not exist.
+    #[must_use]
+    pub fn data_dir(self, directory: impl Into<PathBuf>) -> Self {
+        Self { data_dir: directory.into(), ..self }
+    }
+
+    /// The address to listen on; `127.0.0.1` by default.
+    #[must_use]
+    pub fn host(self, host: impl Into<String>) -> Self {
+        Self { host: host.into(), ..self }
+    }
+
+    /// The port to listen on; 4437 by default, 0 for any that is free.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// The URL under which agents and clients reach the server, when it differs from where it listens.
+    #[must_use]
+    pub fn public_url(mut self, url: impl AsRef<str>) -> Self {
+        self.config.public_url = Some(url.as_ref().trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// A clock that only `POST /_reveille/dev/clock` moves, and ids that follow from a seed; for tests.
+    #[must_use]
+    pub fn virtual_time(mut self, virtual_time: Virtual) -> Self {
+        self.config.virtual_time = Some(virtual_time);
+        self
+    }
+
+    /// Serves `/metrics` on a listener of its own, without authentication, and not beside everything else.
+    #[must_use]
+    pub fn metrics_addr(self, address: SocketAddr) -> Self {
+        Self { metrics: Some(address), ..self }
+    }
+
+    /// How long a request's body may be silent before it is answered 408; 10 seconds by default.
+    #[must_use]
+    pub fn body_silence(mut self, silence: Duration) -> Self {
+        self.patience.silence = silence;
+        self
+    }
+
+    /// Starts the server on the current Tokio runtime. When this returns, requests are answered.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(self) -> Result<Running, StartError> {
+        self.start_over(|driver| driver).await
+    }
+
+    /// The same over a store of the caller's own making around the driver, which writes: for tests that break it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_over<S: Sql + 'static>(
+        mut self,
+        wrap: impl FnOnce(Driver) -> S + Send + 'static,
+    ) -> Result<Running, StartError> {
+        let mut lock = Lock::take(&self.data_dir).map_err(|error| self.not_locked(error))?;
+        let listener = listen(&self.host, self.port).await?;
+        let address =
+            listener.local_addr().map_err(|error| StartError::Listen { address: self.host.clone(), error })?;
+        let url = url(&self.host, address.port());
+        lock.serving(&url).map_err(|error| self.not_locked(NotLocked::Io(error)))?;
+        let metrics_listener = match self.metrics {
+            Some(address) => Some(listen(&address.ip().to_string(), address.port()).await?),
+            None => None,
+        };
+        let config =
+            Config { public_url: Some(self.config.public_url.take().unwrap_or_else(|| url.clone())), ..self.config };
+
+        let database = self.data_dir.join("reveille.sqlite");
+        let failed = |error| StartError::Store { path: database.clone(), error };
+        let metrics = Arc::new(Metrics::new(database.clone()));
+        let queue = Arc::new(Queue::new(QUEUE, Arc::clone(&metrics)));
+        let hub = Arc::new(Hub::default());
+        let fetcher = Fetcher::new(Arc::clone(&queue), Arc::clone(&metrics), Handle::current());
+        let around =
+            Surroundings { queue: Arc::clone(&queue), hub: Arc::clone(&hub), metrics: Arc::clone(&metrics), fetcher };
+        let (path, commits) = (database.clone(), Arc::clone(&metrics.commit_seconds));
+        let open = move || Driver::open(&path).map(|driver| wrap(driver.timing_commits(commits)));
+        let engine = host::start(open, config.clone(), around, lock).await.map_err(failed)?;
+        let readers = Arc::new(Readers::open(&database, READERS).map_err(failed)?);
+
+        let (stop, stopping) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            config: Arc::new(config),
+            queue: Arc::clone(&queue),
+            readers,
+            hub,
+            metrics: Arc::clone(&metrics),
+            live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
+            patience: self.patience,
+            metrics_apart: metrics_listener.is_some(),
+            stopping,
+        });
+        if let Some(listener) = metrics_listener {
+            tokio::spawn(server::serve_metrics(listener, Arc::clone(&shared)));
+        }
+        let serving = tokio::spawn(server::serve(listener, shared));
+        Ok(Running { url, address, data_dir: self.data_dir, stop, serving, engine, metrics, queue: CloseOnDrop(queue) })
+    }
+
+    fn not_locked(&self, error: NotLocked) -> StartError {
+        let directory = self.data_dir.clone();
+        match error {
+            NotLocked::Held(holder) => StartError::Held { directory, holder },
+            NotLocked::Io(error) => StartError::DataDir { directory, error },
+        }
+    }
+}
+
+/// A server that is running. Dropped, it stops without waiting.
+#[derive(Debug)]
+pub struct Running {
+    url: String,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+    engine: host::Thread,
+    metrics: Arc<Metrics>,
+    queue: CloseOnDrop,
+}
+
+impl Running {
+    /// Where it is reached from this machine.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its database lives.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Waits until the engine has ended by itself, which only a fault in it can bring about.
+    pub async fn failed(&mut self) {
+        self.engine.ended().await;
+    }
+
+    /// Stops: accepts nothing more, answers what was accepted, ends live reads, folds the log into the database.
+    pub async fn shutdown(self) {
+        let Self { stop, serving, mut engine, metrics, queue, .. } = self;
+        let _ = stop.send(true);
+        let _ = serving.await;
+        let idle = async {
+            while metrics.deliveries.value() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Deliveries are rows: those that do not land now are made again.
+        let _ = tokio::time::timeout(DELIVERY_GRACE, idle).await;
+        drop(queue);
+        engine.ended().await;
+    }
+}
+
+/// The engine's thread ends once its queue is closed and empty.
+#[derive(Debug)]
+struct CloseOnDrop(Arc<Queue>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    TcpListener::bind((bare, port))
+        .await
+        .map_err(|error| StartError::Listen { address: format!("{host}:{port}"), error })
+}
+
+/// Where a server that listens on `host` is reached from this machine.
+fn url(host: &str, port: u16) -> String {
+    match host {
+        "0.0.0.0" => format!("http://127.0.0.1:{port}"),
+        "::" | "[::]" => format!("http://[::1]:{port}"),
+        host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{port}"),
+        host => format!("http://{host}:{port}"),
+    }
+}

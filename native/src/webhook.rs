@@ -1,0 +1,234 @@
+//! Performs `Fetch` effects: one request, no redirects, a bounded answer, and the outcome back to the engine whatever
+//! it is. Connections are kept for the next delivery to the same place.
+
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reveille_core::{Answer, Fetch, Fetched};
+use tokio::runtime::Handle;
+
+use crate::limits::CONNECT;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+
+/// The client for everything outbound.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    clients: Arc<Clients>,
+    queue: Arc<Queue>,
+    metrics: Arc<Metrics>,
+    runtime: Handle,
+}
+
+impl Fetcher {
+    pub(crate) fn new(queue: Arc<Queue>, metrics: Arc<Metrics>, runtime: Handle) -> Self {
+        Self { clients: Arc::new(Clients::new()), queue, metrics, runtime }
+    }
+
+    /// Starts a fetch. Its outcome comes back through the queue.
+    pub(crate) fn start(&self, fetch: Fetch) {
+        let (clients, queue) = (Arc::clone(&self.clients), Arc::clone(&self.queue));
+        let counted = self.metrics.deliveries.hold();
+        self.runtime.spawn(async move {
+            let _counted = counted;
+            let effect = fetch.id.clone();
+            let result = clients.fetch(fetch).await;
+            match &result {
+                Ok(answer) => tracing::debug!(%effect, status = answer.status, "fetched"),
+                Err(error) => tracing::info!(%effect, error, "not fetched"),
+            }
+            queue.outcome(effect, result);
+        });
+    }
+}
+
+#[derive(Debug)]
+struct Clients {
+    plain: Plain,
+    /// Made when it is first needed: reading the system's certificates takes time and memory.
+    secure: OnceLock<Result<Secure, String>>,
+}
+
+type Plain = Client<HttpConnector, Full<Bytes>>;
+type Secure = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+impl Clients {
+    fn new() -> Self {
+        Self { plain: pooled().build(connector(true)), secure: OnceLock::new() }
+    }
+
+    async fn fetch(&self, fetch: Fetch) -> Fetched {
+        let limit = Duration::from_millis(fetch.time_limit.as_millis().unsigned_abs());
+        match tokio::time::timeout(limit, self.fetch_unhurried(fetch)).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("no answer within {} ms", limit.as_millis())),
+        }
+    }
+
+    async fn fetch_unhurried(&self, fetch: Fetch) -> Fetched {
+        let uri: Uri = fetch.url.parse().map_err(|_| "the URL cannot be used".to_owned())?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err("the URL is neither http nor https".to_owned()),
+        };
+        let mut request = Request::builder().method(fetch.method).uri(uri);
+        for (name, value) in fetch.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::from(fetch.body)).map_err(|_| "the request cannot be sent".to_owned())?;
+        let response = if secure {
+            let client = self.secure.get_or_init(secure_client).as_ref().map_err(Clone::clone)?;
+            client.request(request).await
+        } else {
+            self.plain.request(request).await
+        };
+        read(response.map_err(|error| reason(&error))?, fetch.size_limit).await
+    }
+}
+
+async fn read(response: Response<Incoming>, limit: usize) -> Fetched {
+    let status = response.status().as_u16();
+    let mut incoming = response.into_body();
+    let mut body = Vec::with_capacity(usize::try_from(incoming.size_hint().lower()).unwrap_or(limit).min(limit));
+    while let Some(frame) = incoming.frame().await {
+        let data = frame.map_err(|error| reason(&error))?.into_data().unwrap_or_default();
+        body.extend_from_slice(&data[..data.len().min(limit - body.len())]);
+        if body.len() == limit {
+            break;
+        }
+    }
+    Ok(Answer { status, body })
+}
+
+/// What went wrong, down to its root, in words that hold nothing of the request: neither URL nor headers.
+fn reason(error: &dyn Error) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        source = cause.source();
+    }
+    reason
+}
+
+fn pooled() -> hyper_util::client::legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_PER_HOST);
+    builder
+}
+
+fn connector(http_only: bool) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_nodelay(true);
+    connector.enforce_http(http_only);
+    connector
+}
+
+fn secure_client() -> Result<Secure, String> {
+    let roots = HttpsConnectorBuilder::new()
+        .with_native_roots()
+        .map_err(|error| format!("no trusted certificates: {error}"))?;
+    Ok(pooled().build(roots.https_only().enable_http1().wrap_connector(connector(false))))
+}
+
+/// How long a connection is kept for the next delivery. Below what common servers keep it for themselves.
+const IDLE: Duration = Duration::from_secs(4);
+const IDLE_PER_HOST: usize = 32;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::thread;
+
+    use reveille_core::{EffectId, Span};
+
+    use super::*;
+
+    /// A server that answers each request on its connections with `answer`, as it stands, and counts connections.
+    fn server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, count) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+        let connections = Arc::clone(&count);
+        thread::spawn(move || {
+            for socket in listener.incoming() {
+                connections.fetch_add(1, SeqCst);
+                thread::spawn(move || {
+                    let (mut socket, mut request) = (socket.unwrap(), [0; 4096]);
+                    while socket.read(&mut request).unwrap_or(0) > 0 {
+                        socket.write_all(answer.as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        (address, count)
+    }
+
+    fn to(url: String) -> Fetch {
+        Fetch {
+            id: EffectId::Pending(1),
+            method: hyper::Method::POST,
+            url,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: b"{}".to_vec(),
+            time_limit: Span::millis(500),
+            size_limit: 8,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_limit_on_a_connection_that_is_kept() {
+        let (address, connections) = server("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+        let clients = Clients::new();
+        for _ in 0..3 {
+            let answer = clients.fetch(to(format!("http://{address}/hook"))).await.unwrap();
+            assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
+        }
+        assert_eq!(connections.load(SeqCst), 1);
+        let (address, _) = server("HTTP/1.1 500 No\r\ncontent-length: 20\r\n\r\n01234567890123456789");
+        let answer = clients.fetch(to(format!("http://{address}/hook"))).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (500, &b"01234567"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_like_any_other() {
+        let (address, _) = server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(Clients::new().fetch(to(format!("http://{address}/hook"))).await.unwrap().status, 302);
+    }
+
+    #[tokio::test]
+    async fn failures_are_explained_without_secrets() {
+        let (silent, _) = server("");
+        let (half, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe");
+        let (other, _) = server("SSH-2.0-OpenSSH_9\r\n");
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for (url, why) in [
+            (format!("http://{silent}/?token=s3cret"), "no answer within 500 ms"),
+            (format!("http://{half}/?token=s3cret"), "no answer within 500 ms"),
+            (format!("http://{other}/?token=s3cret"), "invalid HTTP version"),
+            (format!("http://user:s3cret@{closed}/"), "refused"),
+            (format!("https://{silent}/?token=s3cret"), "no answer within 500 ms"),
+            ("ftp://s3cret@example.com/".to_owned(), "neither http nor https"),
+            ("http://s3cret bad/".to_owned(), "cannot be used"),
+        ] {
+            let error = Clients::new().fetch(to(url.clone())).await.unwrap_err();
+            assert!(error.contains(why) && !error.contains("s3cret"), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The native host, tested over its own sockets: what only it can get wrong. What every host must do is tested once, by
+//! base URL, elsewhere.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod bodies;
+mod broken;
+mod client;
+mod command;
+mod crowd;
+mod disk;
+mod live;
+mod metrics;
+mod panics;
+mod readers;
+mod shutdown;
+mod suite;
+mod timers;

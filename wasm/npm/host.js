@@ -1,0 +1,342 @@
+// Drives one tenant: brings requests, timers and the outcomes of fetches to its engine, and does what comes back.
+//
+// The engine is synchronous and decides everything; this file owns what is asynchronous. It holds no rule of the
+// domain, and nothing that a restart would miss.
+
+import { drain, readAtMost, readBody, TooLarge, TooSlow } from './body.js'
+import { Engine, Trap } from './engine.js'
+import { Call, pairs, whole } from './message.js'
+import { Readers } from './readers.js'
+
+export class Host {
+  #engine
+  #readers
+  #gate
+  #database
+  #arm
+  #soon
+  #fetch
+  #log
+  #drainFirst
+  #queue = []
+  #waiting = new Map()
+  #tickets = 0
+  #timer
+  #closing = new AbortController()
+
+  /**
+   * `instantiate()` gives a new WebAssembly instance; `gate` admits requests; `database` is the tenant's own.
+   * `arm(ms)` is told how long it is until `tick` must be called, undefined when nothing is due (by default a timer of
+   * the platform does it); `soon(work)` runs the batch that has gathered (by default at the end of the macrotask).
+   * `drainFirst` says that the platform hangs up on a client that is still sending when it is answered.
+   */
+  constructor(options) {
+    const { instantiate, gate, database, settings, arm, drainFirst = false } = options
+    const { soon = endOfMacrotask, fetch = globalThis.fetch, log = console.error } = options
+    this.#engine = new Engine(instantiate, database, settings)
+    this.#readers = new Readers(instantiate, database, settings, log)
+    this.#gate = gate
+    this.#database = database
+    this.#arm = arm ?? ((after) => this.#setTimer(after))
+    this.#soon = soon
+    this.#fetch = fetch
+    this.#log = log
+    this.#drainFirst = drainFirst
+  }
+
+  /** Opens the engine and arms the timer that its database asks for. It never throws: a request tries again. */
+  start() {
+    this.#rearm()
+  }
+
+  /** Answers a request. `admission` is the gate's, where it has been asked before. */
+  async fetch(request, call = new Call(request), admission = this.#gate.admit(call)) {
+    if (admission.refusal) {
+      await this.#refused(request)
+      return whole(admission.refusal, call.method)
+    }
+    try {
+      const body = await readBody(request, admission.limit)
+      return await new Promise((resolve) => this.take(new Ask(this, this.#gate, call, body, admission, request.signal, resolve)))
+    } catch (error) {
+      if (error instanceof TooLarge) {
+        await this.#refused(request)
+        return this.#gate.tooLarge(call)
+      }
+      if (error instanceof TooSlow) return this.#gate.tooSlow(call)
+      throw error
+    }
+  }
+
+  /** Runs timers that are due, and says whether more are. It never throws. */
+  tick() {
+    if (this.#closed) return false
+    const turns = new Turns()
+    try {
+      this.#engine.tick(TIMERS_A_TICK, turns)
+    } catch (error) {
+      this.#failed(error)
+      return false
+    }
+    // What is due although the last tick did nothing about it is given a rest.
+    if (turns.after === 0 && !turns.wrote) turns.after = REST
+    this.#deliver(turns)
+    return turns.after === 0
+  }
+
+  /** Answers what has been accepted, ends what is live and lets go of the database. */
+  close() {
+    if (this.#closed) return
+    while (this.#queue.length > 0) this.#flush()
+    this.#closing.abort()
+    clearTimeout(this.#timer)
+    for (const ask of [...this.#waiting.values()]) ask.busy('closing')
+    this.#readers.close()
+    this.#engine.close()
+    this.#database.close?.()
+  }
+
+  get #closed() {
+    return this.#closing.signal.aborted
+  }
+
+  // Requests.
+
+  async #refused(request) {
+    const drained = drain(request.body)
+    if (this.#drainFirst) await drained
+  }
+
+  /** A read is answered at once, from what is committed; anything else goes into the next batch. */
+  take(ask) {
+    if (this.#closed) return ask.busy('closing')
+    if (!ask.reads) return this.enqueue(ask)
+    try {
+      this.#engine.open() // which brings the database up to date
+    } catch (error) {
+      this.#failed(error)
+      return ask.busy('store')
+    }
+    this.#readers.read(ask)
+  }
+
+  /** Puts a command into the next batch. */
+  enqueue(command) {
+    if (this.#closed) return command.busy('closing')
+    if (this.#queue.length >= QUEUE && command instanceof Ask) return command.busy('queue')
+    this.#queue.push(command)
+    if (this.#queue.length === 1) this.#soon(() => this.#flush())
+  }
+
+  // Batches.
+
+  #flush() {
+    const commands = this.#queue.splice(0, BATCH)
+    if (this.#queue.length > 0) this.#soon(() => this.#flush())
+    if (commands.length > 0 && !this.#closed) this.#batch(commands)
+  }
+
+  #batch(commands) {
+    for (const command of commands) if (command instanceof Ask) this.#waiting.set((command.ticket = ++this.#tickets), command)
+    const turns = new Turns()
+    try {
+      this.#engine.run(commands, turns)
+    } catch (error) {
+      return this.#batchFailed(commands, error)
+    }
+    this.#deliver(turns)
+  }
+
+  // One of the commands trapped and nobody can say which, so each runs again alone.
+  #batchFailed(commands, error) {
+    for (const command of commands) this.#waiting.delete(command.ticket)
+    this.#failed(error)
+    if (!(error instanceof Trap)) for (const command of commands) command.busy('store')
+    else if (commands.length > 1) for (const command of commands) this.#batch([command])
+    else commands[0].broken()
+  }
+
+  #deliver(turns) {
+    if (turns.failure) this.#log(turns.failure)
+    this.#arm(turns.failure ? RETRY : turns.after)
+    for (const [ticket, parts] of turns.replies) {
+      this.#waiting.get(ticket)?.answer(parts)
+      this.#waiting.delete(ticket)
+    }
+    for (const effect of turns.fetches) this.#perform(effect, this.#engine.generation)
+    for (const notice of turns.notices) this.#readers.publish(notice)
+  }
+
+  async #perform(effect, generation) {
+    let outcome
+    try {
+      const { method, url, headers, body, timeLimit } = effect
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeLimit)])
+      const fetch = this.#fetch
+      const response = await fetch(url, { method, headers: pairs(headers), body: body.length ? body : undefined, redirect: 'manual', signal })
+      outcome = new Answered(effect.id, generation, response.status, await readAtMost(response, effect.sizeLimit))
+    } catch (error) {
+      outcome = new Unanswered(effect.id, generation, reason(error))
+    }
+    this.enqueue(outcome)
+  }
+
+  // Failures and timers.
+
+  /** After a trap what the engine's memory held is gone, and whoever waited for it is told. */
+  #failed(error) {
+    this.#log(error)
+    if (!(error instanceof Trap)) return this.#arm(RETRY)
+    const parked = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const ask of parked) ask.busy('restarted')
+    this.#rearm()
+  }
+
+  #rearm() {
+    let after
+    try {
+      after = this.#engine.deadline()
+    } catch (error) {
+      this.#log(error)
+      after = RETRY
+    }
+    this.#arm(after)
+  }
+
+  #setTimer(after) {
+    clearTimeout(this.#timer)
+    if (after === undefined || this.#closed) return
+    this.#timer = setTimeout(() => this.tick(), Math.min(after, LOOK))
+    this.#timer.unref?.()
+  }
+}
+
+/** A request on its way through the tenant. */
+class Ask {
+  #host
+  #gate
+  #tries = 1
+
+  constructor(host, gate, call, body, { by, reads }, signal, resolve) {
+    this.#host = host
+    this.#gate = gate
+    this.call = call
+    this.body = body
+    this.by = by
+    this.reads = reads
+    this.signal = signal
+    this.resolve = resolve
+  }
+
+  put(tenant) {
+    const { method, path, query, headers, origin } = this.call
+    tenant.request(this.ticket, method, path, query, headers, this.body, this.by, origin)
+  }
+
+  answer(parts) {
+    this.resolve(whole(parts, this.call.method))
+  }
+
+  broken() {
+    this.resolve(this.#gate.broken(this.call))
+  }
+
+  busy(why) {
+    this.resolve(this.#gate.busy(this.call, why))
+  }
+
+  /** Its answer was lost before it began. */
+  again() {
+    if (this.#tries++ > 1) this.broken()
+    else this.#host.take(this)
+  }
+}
+
+/** The answer to a fetch. */
+class Answered {
+  constructor(effect, generation, status, body) {
+    Object.assign(this, { effect, generation, status, body })
+  }
+
+  put(tenant, generation) {
+    tenant.answered(this.effect, this.generation !== generation, this.status, this.body)
+  }
+
+  // Nobody waits for it. Its row does, and tries again when its lease ends.
+  broken() {}
+  busy() {}
+}
+
+/** The failure of a fetch. */
+class Unanswered extends Answered {
+  constructor(effect, generation, message) {
+    super(effect, generation)
+    this.message = message
+  }
+
+  put(tenant, generation) {
+    tenant.unanswered(this.effect, this.generation !== generation, this.message)
+  }
+}
+
+/** Takes note of what the turns of a batch hold, until the call to the instance is over. */
+class Turns {
+  replies = []
+  fetches = []
+  notices = []
+  after
+  wrote = false
+  failure
+
+  reply(ticket, status, headers, body) {
+    this.replies.push([ticket, { status, headers, body }])
+  }
+
+  fetch(id, method, url, headers, body, timeLimit, sizeLimit) {
+    this.fetches.push({ id, method, url, headers, body, timeLimit, sizeLimit })
+  }
+
+  notify(topic, from, to, bytes) {
+    this.notices.push({ topic, from, to, bytes })
+  }
+
+  deadline(after, wrote) {
+    this.after = after
+    this.wrote = wrote
+  }
+
+  failed(message) {
+    this.failure = message
+  }
+}
+
+function reason(error) {
+  if (error?.name === 'TimeoutError') return 'no answer in time'
+  return String(error?.cause?.message || error?.message || error)
+}
+
+/** Runs `work` when what has already arrived has been looked at. */
+function endOfMacrotask(work) {
+  if (globalThis.setImmediate) setImmediate(work)
+  else {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      work()
+    }
+    port2.postMessage(undefined)
+  }
+}
+
+// The most commands in one batch, and so in one transaction.
+const BATCH = 256
+// The most that wait for one; more are turned away.
+const QUEUE = 8_192
+// How many timers a tick runs.
+const TIMERS_A_TICK = 64
+// How long to wait after a tick that changed nothing, and after the store failed, in milliseconds.
+const REST = 50
+const RETRY = 1_000
+// How often the clock is looked at while a timer is far away: it may be set, or the machine sleep.
+const LOOK = 60_000

@@ -1,0 +1,69 @@
+/** What a statement takes and gives: integers of at most 53 bits, text, blobs and null. */
+export type Value = number | string | Uint8Array | null
+
+/**
+ * A tenant's database: any synchronous SQLite. It belongs to one engine alone, and is not in a transaction when it is
+ * handed over.
+ */
+export interface Database {
+  /**
+   * Runs one statement with its parameters bound as ?1, ?2, … and gives the rows as arrays of columns. Whoever reads
+   * them may stop early. Blobs may also come as ArrayBuffers.
+   */
+  run(sql: string, params: Value[]): Iterable<(Value | ArrayBuffer)[]>
+  /**
+   * Runs `work` in a transaction, nested when one is open: kept when `work` returns true, undone alone when it returns
+   * false or throws; what it throws is thrown on. When this returns, an outermost transaction is on the disk. When it
+   * throws, nothing that `work` wrote remains.
+   */
+  transaction(work: () => boolean): void
+  /** Rows written since it was opened; each table row and each index entry counts. */
+  written(): number
+  /** Whether a transaction is open; leave it out where that cannot be known. */
+  intact?(): boolean | undefined
+  /** Called when the router closes. */
+  close?(): void
+}
+
+export interface RouterOptions {
+  /** Gives the database of a tenant, once, when its first request has been admitted. */
+  open(tenant: string): Database | Promise<Database>
+
+  // How callers are believed: exactly one of these four.
+
+  /** Says who calls, as `user:alice`; nothing for nobody. What it throws is thrown by `fetch`. */
+  authenticate?(request: Request, tenant: string): string | undefined | null | Promise<string | undefined | null>
+  /** The text of a file of API keys. */
+  apiKeys?: string
+  /** The header in which a proxy, through which every request comes, says who calls. */
+  trustedHeader?: string
+  /** Development: everyone is who they say. */
+  dev?: boolean
+
+  /** The URL under which clients and agents reach this server; by default the origin of the last request. */
+  publicUrl?: string
+  /** In development, a clock that only `POST /_reveille/dev/clock` moves. */
+  virtual?: boolean
+  /** How many fetches a tenant may have in flight at once: 64. */
+  fetches?: number
+  /** How long a long-poll waits, in milliseconds: 20,000. */
+  longPoll?: number
+  /** How long an SSE connection lives, in milliseconds: 60,000. */
+  sse?: number
+  /** Makes outbound requests instead of the platform's `fetch`. */
+  fetch?: typeof fetch
+  /** Takes what goes wrong inside; `console.error` by default. */
+  log?(message: unknown): void
+}
+
+export interface Router {
+  /** Answers a request in a tenant, `default` when none is named. */
+  fetch(request: Request, tenant?: string): Promise<Response>
+  /** Opens a tenant before its first request, so that its timers run: what is due is done, what is not will be. */
+  open(tenant?: string): Promise<void>
+  /** Answers what has been accepted, ends live reads and closes the databases. */
+  close(): Promise<void>
+}
+
+/** One engine a tenant, each with an instance and a database of its own. */
+export function createRouter(options: RouterOptions): Router

@@ -1,0 +1,55 @@
+// A development server for one tenant, `default`, on Node's HTTP server and `node:sqlite`: what the test harness runs,
+// and an example of a host around the router.
+//
+//   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL]
+//
+// SIGTERM ends it: what was accepted is answered first.
+
+import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { createRouter } from './index-node.js'
+import { openDatabase } from './sqlite-node.js'
+import { receive, send } from './node-http.js'
+
+const { values: options } = parseArgs({
+  options: {
+    port: { type: 'string' },
+    'data-dir': { type: 'string' },
+    host: { type: 'string', default: '127.0.0.1' },
+    virtual: { type: 'boolean', default: false },
+    'public-url': { type: 'string' },
+  },
+})
+if (!options.port || !options['data-dir']) {
+  console.error('serve.mjs: say where to listen (--port N) and where to keep the data (--data-dir DIR)')
+  process.exit(2)
+}
+
+mkdirSync(options['data-dir'], { recursive: true })
+const router = createRouter({
+  dev: true,
+  virtual: options.virtual,
+  publicUrl: options['public-url'],
+  open: (tenant) => openDatabase(join(options['data-dir'], `${tenant}.sqlite`)),
+})
+await router.open() // timers that fell due meanwhile do not wait for a request
+
+const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, async (incoming, outgoing) => {
+  await send(await router.fetch(receive(incoming, outgoing)), incoming, outgoing)
+})
+server.listen(Number(options.port), options.host, () => {
+  console.log(`reveille (wasm) on http://${options.host}:${server.address().port}`)
+})
+
+async function stop() {
+  server.close()
+  await router.close()
+  server.closeIdleConnections()
+  setTimeout(() => process.exit(0), 1_000).unref() // answers that are on their way get a moment
+  server.on('close', () => process.exit(0))
+}
+process.once('SIGTERM', stop)
+process.once('SIGINT', stop)

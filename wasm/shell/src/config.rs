@@ -1,0 +1,78 @@
+//! The configuration of an engine, from a JavaScript object.
+
+use std::sync::Once;
+
+use reveille_core::tenant::{ApiKeys, Authentication};
+use reveille_core::{Config, Span, Time, Virtual};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// What a host decides for its engine. Exactly one way to authenticate is given.
+    pub type Settings;
+
+    /// Development: open, everyone is who they say.
+    #[wasm_bindgen(method, getter)]
+    fn dev(this: &Settings) -> bool;
+
+    /// The text of a file of API keys.
+    #[wasm_bindgen(method, getter, js_name = apiKeys)]
+    fn api_keys(this: &Settings) -> Option<String>;
+
+    /// The header in which a proxy in front says who calls.
+    #[wasm_bindgen(method, getter, js_name = trustedHeader)]
+    fn trusted_header(this: &Settings) -> Option<String>;
+
+    /// The URL under which the server is reached.
+    #[wasm_bindgen(method, getter, js_name = publicUrl)]
+    fn public_url(this: &Settings) -> Option<String>;
+
+    /// A clock that only a development route moves: when it starts, in milliseconds; 0 for the usual start.
+    #[wasm_bindgen(method, getter, js_name = virtualStart)]
+    fn virtual_start(this: &Settings) -> Option<f64>;
+
+    /// How many fetches may be in flight at once.
+    #[wasm_bindgen(method, getter)]
+    fn fetches(this: &Settings) -> Option<u32>;
+
+    /// How long a long-poll waits, in milliseconds.
+    #[wasm_bindgen(method, getter, js_name = longPoll)]
+    fn long_poll(this: &Settings) -> Option<f64>;
+
+    /// How long an SSE connection lives, in milliseconds.
+    #[wasm_bindgen(method, getter)]
+    fn sse(this: &Settings) -> Option<f64>;
+
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn report(message: &str);
+}
+
+/// The configuration that `settings` ask for. The first call also has panics tell the console what happened, before
+/// they become traps that say nothing.
+pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| std::panic::set_hook(Box::new(|info| report(&format!("reveille: {info}")))));
+
+    let auth = match (settings.dev(), settings.api_keys(), settings.trusted_header()) {
+        (true, None, None) => Authentication::Dev,
+        (false, Some(text), None) => Authentication::ApiKeys(ApiKeys::parse(&text).map_err(|problem| JsError::new(&problem))?),
+        (false, None, Some(header)) => Authentication::TrustedHeader(header.to_ascii_lowercase()),
+        _ => return Err(JsError::new("say how callers are believed: exactly one of `dev`, `apiKeys`, `trustedHeader`")),
+    };
+    let mut config = Config::serve(auth);
+    config.public_url = settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    config.virtual_time = settings.virtual_start().map(|start| {
+        let usual = Virtual::default();
+        if start > 0.0 { Virtual { start: Time::from_millis(start as i64), ..usual } } else { usual }
+    });
+    if let Some(fetches) = settings.fetches() {
+        config.fetches = fetches as usize;
+    }
+    if let Some(millis) = settings.long_poll() {
+        config.long_poll = Span::millis(millis as i64);
+    }
+    if let Some(millis) = settings.sse() {
+        config.sse = Span::millis(millis as i64);
+    }
+    Ok(config)
+}

@@ -1,0 +1,45 @@
+// What the environment says, as settings for the gate at the entrance and for the engine of an object.
+//
+//   REVEILLE_MODE                  `dev`: open, everyone is who they say; `serve`: the default
+//   REVEILLE_API_KEYS              serve: the text of a key file, a secret: a key and a principal on each line
+//   REVEILLE_TRUST_PROXY_HEADER    serve: the header in which a proxy, through which every request comes, says who calls
+//   REVEILLE_PUBLIC_URL            the URL under which clients and agents reach this server
+//   REVEILLE_VIRTUAL               dev: any text gives a clock that only its development route moves
+//   REVEILLE_TENANT                the tenant's name; `{host}` in it stands for the host name that was asked for
+//
+// One deployment believes all its callers by the same keys, so tenants told apart by host name share their users. To
+// keep users apart, deploy once for each.
+
+// Cloudflare lets an object have six connections open at once.
+const FETCHES = 6
+
+/** Where an object learns who calls: the entrance sets it, whatever the caller sent. */
+export const PRINCIPAL = 'reveille-principal'
+
+/** The settings of the gate at the entrance. Throws with words for whoever deploys it. */
+export function entranceSettings(env) {
+  const common = { publicUrl: env.REVEILLE_PUBLIC_URL, fetches: FETCHES }
+  const [apiKeys, trustedHeader] = [env.REVEILLE_API_KEYS || undefined, env.REVEILLE_TRUST_PROXY_HEADER || undefined]
+  switch (env.REVEILLE_MODE || 'serve') {
+    case 'dev':
+      return { ...common, dev: true, virtualStart: env.REVEILLE_VIRTUAL ? 0 : undefined }
+    case 'serve':
+      if (!apiKeys === !trustedHeader) {
+        throw new Error('set exactly one of REVEILLE_API_KEYS and REVEILLE_TRUST_PROXY_HEADER, or REVEILLE_MODE to `dev`')
+      }
+      return { ...common, dev: false, apiKeys, trustedHeader }
+    default:
+      throw new Error(`REVEILLE_MODE is \`${env.REVEILLE_MODE}\`; it may be \`dev\` or \`serve\``)
+  }
+}
+
+/** The settings of an object: it believes the entrance. */
+export function objectSettings(env) {
+  const { dev, publicUrl, fetches, virtualStart } = entranceSettings(env)
+  return dev ? { dev, publicUrl, fetches, virtualStart } : { dev, publicUrl, fetches, trustedHeader: PRINCIPAL }
+}
+
+/** The name of the tenant that a request is for. */
+export function tenantName(env, request) {
+  return (env.REVEILLE_TENANT || 'default').replaceAll('{host}', new URL(request.url).hostname)
+}

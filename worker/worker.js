@@ -1,0 +1,94 @@
+// Reveille on Cloudflare: an entrance that says who calls, and one Durable Object a tenant.
+//
+// The environment is read by settings.js. The entrance authenticates before it names a tenant, and refuses everything
+// while it has no way to. Each object has a WebAssembly instance of its own, about 80 kB beside what the engine holds,
+// so a trap harms one tenant.
+
+import module from './build/reveille_bg.wasm'
+import { instantiate } from './build/reveille.js'
+import { drain } from '../wasm/npm/body.js'
+import { Gate } from '../wasm/npm/gate.js'
+import { Host } from '../wasm/npm/host.js'
+import { Call, whole } from '../wasm/npm/message.js'
+import { Alarm } from './alarm.js'
+import { entranceSettings, objectSettings, PRINCIPAL, tenantName } from './settings.js'
+import { ObjectDatabase } from './storage.js'
+
+const instance = () => instantiate(module)
+
+export default {
+  async fetch(request, env) {
+    let entrance
+    try {
+      entrance = gate(entranceSettings(env))
+    } catch (error) {
+      return new Response(`This deployment is not set up: ${error.message}\n`, { status: 503 })
+    }
+    const call = new Call(request)
+    const { refusal, by } = entrance.admit(call)
+    if (refusal) {
+      await drain(request.body) // the runtime hangs up on a client that is still sending
+      return whole(refusal, call.method)
+    }
+    try {
+      const object = env.TENANT.get(env.TENANT.idFromName(tenantName(env, request)))
+      return await object.fetch(introduced(request, by))
+    } catch (error) {
+      console.error(error)
+      return entrance.busy(call, 'store')
+    }
+  },
+}
+
+/** One tenant. */
+export class Tenant {
+  #host
+  #alarm
+
+  constructor(ctx, env) {
+    const settings = objectSettings(env)
+    this.#alarm = new Alarm(ctx.storage)
+    this.#host = new Host({
+      instantiate: instance,
+      gate: gate(settings),
+      database: new ObjectDatabase(ctx.storage),
+      settings,
+      arm: (after) => this.#alarm.arm(after),
+      soon: (work) => queueMicrotask(work),
+      fetch: (...request) => fetch(...request),
+      drainFirst: true,
+    })
+    ctx.blockConcurrencyWhile(async () => {
+      await this.#alarm.recall()
+      this.#host.start()
+    })
+  }
+
+  fetch(request) {
+    return this.#host.fetch(request)
+  }
+
+  // It never throws: an alarm that does is dropped after six tries, and with it every timer of the tenant.
+  alarm() {
+    this.#alarm.fired()
+    for (let ticks = 0; ticks < TICKS_AN_ALARM && this.#host.tick(); ticks++);
+  }
+}
+
+const TICKS_AN_ALARM = 16
+
+// Gates hold nothing but their settings, so all objects of an isolate share one.
+const gates = new Map()
+function gate(settings) {
+  const key = JSON.stringify(settings)
+  if (!gates.has(key)) gates.set(key, new Gate(instance, settings))
+  return gates.get(key)
+}
+
+/** The request with who sent it, and nobody else's word on that. */
+function introduced(request, by) {
+  const headers = new Headers(request.headers)
+  headers.delete(PRINCIPAL)
+  if (by) headers.set(PRINCIPAL, by)
+  return new Request(request, { headers, redirect: 'manual' })
+}
