@@ -52,7 +52,7 @@ impl Config {
             public_url: None,
             virtual_time: None,
             fetches: 64,
-            long_poll: Span::secs(20),
+            long_poll: Span::secs(30),
             sse: Span::secs(60),
         }
     }

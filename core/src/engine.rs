@@ -21,7 +21,7 @@ use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, rou
 use crate::limits::ADVANCE;
 use crate::pending::Pending;
 use crate::schedule::{self, Timer};
-use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict, migrate};
+use crate::store::{Clock, Keys, Read, Sql, SqlError, Tx, Verdict, migrate};
 use crate::stream::{Live, Next};
 use crate::time::Time;
 
@@ -132,16 +132,31 @@ pub struct Engine<S> {
     memory: Memory,
 }
 
-/// What may be dropped at any moment without anyone noticing: the last committed clock, what is in flight, and
+/// What may be dropped at any moment without anyone noticing: the last committed clock, the keys, what is in flight, and
 /// requests that wait for an effect (their callers are told to try again).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
     clock: Cell<Clock>,
+    keys: Keys,
     in_flight: BTreeMap<EffectId, ()>,
     pending: BTreeMap<u64, (Ticket, Pending)>,
     next_pending: u64,
     uses: RefCell<BTreeMap<String, u64>>,
     counts: Counts,
+}
+
+impl Memory {
+    fn new(clock: Clock, keys: Keys) -> Self {
+        Self {
+            clock: Cell::new(clock),
+            keys,
+            in_flight: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            next_pending: 0,
+            uses: RefCell::default(),
+            counts: Counts::default(),
+        }
+    }
 }
 
 impl<S: Sql> Engine<S> {
@@ -154,7 +169,8 @@ impl<S: Sql> Engine<S> {
         let start = config.virtual_time.as_ref().map_or(now, |v| v.start);
         let entropy = config.virtual_time.as_ref().map_or(entropy, Virtual::entropy);
         let clock = migrate::open(&sql, start, &entropy.part("open", 0))?;
-        let memory = Memory { clock: Cell::new(clock), ..Memory::default() };
+        let keys = Read::new(&sql, &config, clock.now).keys()?;
+        let memory = Memory::new(clock, keys);
         Ok(Self { sql, config, memory })
     }
 

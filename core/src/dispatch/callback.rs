@@ -35,8 +35,7 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mut subscription = tx.subscription(id)?.ok_or(UnknownConsumer)?;
     let given = request.claim_token().ok_or(MissingClaimToken)?;
     let generation = ask.generation.unwrap_or(subscription.generation);
-    let keys = tx.keys()?;
-    if ![generation, subscription.generation].iter().any(|g| token::verify(&keys, &wake, *g, given)) {
+    if ![generation, subscription.generation].iter().any(|g| token::verify(tx.keys, &wake, *g, given)) {
         return Err(InvalidClaimToken.into());
     }
     let current = subscription.wake.as_ref().is_some_and(|w| w.id == wake) && subscription.generation == generation;

@@ -26,7 +26,7 @@ pub(crate) fn webhook(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link
     let base = tx.public_url()?;
     let name = utf8_percent_encode(&subscription.name, principal::COMPONENT);
     let wake = subscription.wake.as_ref().map_or("", |w| &w.id);
-    let token = token::mint(&tx.keys()?, wake, subscription.generation);
+    let token = token::mint(tx.keys, wake, subscription.generation);
     let seen = links
         .iter()
         .find(|l| Some(l.stream) == subscription.wake.as_ref().map(|w| w.trigger))
@@ -73,7 +73,7 @@ fn notification<'a>(
         wake_id: wake.to_owned(),
         stream_path: path,
         streams: links.iter().map(|l| At { path: l.path.clone(), offset: l.tail }).collect(),
-        claim_token: token::mint(&tx.keys()?, wake, subscription.generation),
+        claim_token: token::mint(tx.keys, wake, subscription.generation),
     })
 }
 

@@ -76,7 +76,14 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn tx(&'a self, entropy: Entropy) -> Tx<'a> {
-        Tx::new(Read::new(self.sql, self.config, self.now), self.txid, &self.serial, &self.slots, entropy.draw())
+        Tx::new(
+            Read::new(self.sql, self.config, self.now),
+            self.txid,
+            &self.serial,
+            &self.slots,
+            entropy.draw(),
+            &self.memory.keys,
+        )
     }
 
     pub(super) fn handle(&'a self, entropy: &'a Entropy) -> Handle<'a> {

@@ -1,11 +1,7 @@
 //! The schema and how an older one becomes the newest. Every step is one transaction; its version is a row.
 
-use std::cell::Cell;
-
 use super::sql::{Sql, SqlError, Verdict};
-use super::{Clock, Read, Tx};
-use crate::config::Config;
-use crate::engine::Slots;
+use super::{Clock, setting};
 use crate::entropy::Entropy;
 use crate::time::Time;
 
@@ -45,9 +41,7 @@ pub(crate) fn open(sql: &dyn Sql, now: Time, entropy: &Entropy) -> Result<Clock,
 /// What a fresh database holds: its commit row and its keys.
 fn begin(sql: &dyn Sql, now: Time, entropy: &Entropy) -> Result<(), SqlError> {
     sql.run("INSERT INTO clock (id, txid, now, serial) VALUES (1, 0, ?1, 0)", &[now.into()], &mut |_| Ok(()))?;
-    let config = Config::dev();
-    let (serial, slots) = (Cell::new(0), Slots::new(0));
-    Tx::new(Read::new(sql, &config, now), 0, &serial, &slots, entropy.draw()).make_keys()
+    setting::make_keys(sql, &entropy.draw())
 }
 
 fn atomically<T>(sql: &dyn Sql, work: impl Fn() -> Result<T, SqlError>) -> Result<T, SqlError> {

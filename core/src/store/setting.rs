@@ -3,13 +3,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Read, SqlError, Tx};
+use super::{Read, Sql, SqlError, Tx};
+use crate::entropy::Draw;
+use crate::subscription::signing::Signer;
 
 /// The tenant's secrets: the key that signs webhooks, and the one that claim tokens are made with.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    pub(crate) signing: [u8; 32],
+    pub(crate) signer: Signer,
     pub(crate) claims: [u8; 32],
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
 }
 
 impl Read<'_> {
@@ -24,7 +32,7 @@ impl Read<'_> {
             let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
             bytes.try_into().map_err(|_| SqlError::new(format!("the key `{name}` is damaged")))
         };
-        Ok(Keys { signing: key(SIGNING)?, claims: key(CLAIMS)? })
+        Ok(Keys { signer: Signer::new(&key(SIGNING)?), claims: key(CLAIMS)? })
     }
 
     /// The URL under which this server is reached, without a trailing slash.
@@ -51,12 +59,15 @@ impl Tx<'_> {
         }
         self.write_setting(ORIGIN, origin)
     }
+}
 
-    /// Makes the tenant's secrets, once.
-    pub(crate) fn make_keys(&self) -> Result<(), SqlError> {
-        self.write_setting(SIGNING, &URL_SAFE_NO_PAD.encode(self.draw.bytes::<32>()))?;
-        self.write_setting(CLAIMS, &URL_SAFE_NO_PAD.encode(self.draw.bytes::<32>()))
+/// Makes the tenant's secrets, when the database is made.
+pub(super) fn make_keys(sql: &dyn Sql, draw: &Draw) -> Result<(), SqlError> {
+    for name in [SIGNING, CLAIMS] {
+        let key = URL_SAFE_NO_PAD.encode(draw.bytes::<32>());
+        sql.run("INSERT INTO setting (name, value) VALUES (?1, ?2)", &[name.into(), (&key).into()], &mut |_| Ok(()))?;
     }
+    Ok(())
 }
 
 const SIGNING: &str = "webhook signing key";

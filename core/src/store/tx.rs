@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
+use super::Keys;
 use super::sql::{self, Row, Sql, SqlError, Value};
 use crate::config::Config;
 use crate::effect::{Effect, Fetch, Notify};
@@ -81,6 +82,8 @@ pub(crate) struct Tx<'a> {
     serial: &'a Cell<i64>,
     slots: &'a Slots,
     pub(crate) draw: Draw,
+    /// The tenant's secrets.
+    pub(crate) keys: &'a Keys,
     left: RefCell<Left>,
 }
 
@@ -92,8 +95,15 @@ pub(crate) struct Left {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(read: Read<'a>, txid: i64, serial: &'a Cell<i64>, slots: &'a Slots, draw: Draw) -> Self {
-        Self { read, txid, serial, slots, draw, left: RefCell::default() }
+    pub(crate) fn new(
+        read: Read<'a>,
+        txid: i64,
+        serial: &'a Cell<i64>,
+        slots: &'a Slots,
+        draw: Draw,
+        keys: &'a Keys,
+    ) -> Self {
+        Self { read, txid, serial, slots, draw, keys, left: RefCell::default() }
     }
 
     /// The number of this commit: the numeric `txid` of the wire.

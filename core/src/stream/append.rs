@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::access::Owner;
 use super::content::Content;
 use super::create::wants_close;
+use super::offset::Offset;
 use super::producer::{Accepted, Judgement, Producer, judge};
 use super::write::{Cause, Class, close, write};
 use crate::dispatch::write_token;
@@ -50,8 +51,9 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     check_seq(&mut stream, request.header("stream-seq"))?;
 
     stream.closed = closing;
+    let mut tail = None;
     if let Some(content) = &content {
-        write(tx, &stream, content, cause)?;
+        tail = Some(write(tx, &stream, content, cause)?);
     }
     if let Some(producer) = &producer {
         tx.write_producer(stream.id, &producer.name, Accepted { epoch: producer.epoch, seq: producer.seq })?;
@@ -63,7 +65,8 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         tx.update_stream(&stream)?;
     }
     let status = if producer.is_some() && content.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-    Ok(answer(tx, &stream, status, producer.as_ref().map(|p| (p.epoch, p.seq)))?.into())
+    let tail = tail.map_or_else(|| tx.tail_of(&stream), Ok)?;
+    Ok(answer(&stream, tail, status, producer.as_ref().map(|p| (p.epoch, p.seq))).into())
 }
 
 /// An append to a closed stream: 409, unless it repeats the close that was accepted.
@@ -78,7 +81,8 @@ fn answer_closed(
         None => close_only,
     };
     if repeats {
-        return Ok(answer(tx, stream, StatusCode::NO_CONTENT, producer.map(|p| (p.epoch, p.seq)))?);
+        let tail = tx.tail_of(stream)?;
+        return Ok(answer(stream, tail, StatusCode::NO_CONTENT, producer.map(|p| (p.epoch, p.seq))));
     }
     let tail = tx.tail_of(stream)?;
     Err(Refusal::plain(StatusCode::CONFLICT, "the stream is closed")
@@ -101,7 +105,10 @@ fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Resul
     let last = tx.producer(stream.id, &producer.name)?;
     match judge(last, producer.epoch, producer.seq) {
         Judgement::Accept => Ok(None),
-        Judgement::Duplicate => Ok(Some(answer(tx, stream, StatusCode::NO_CONTENT, last.map(|l| (l.epoch, l.seq)))?)),
+        Judgement::Duplicate => {
+            let tail = tx.tail_of(stream)?;
+            Ok(Some(answer(stream, tail, StatusCode::NO_CONTENT, last.map(|l| (l.epoch, l.seq)))))
+        }
         Judgement::Fenced => {
             let current = last.map_or(0, |l| l.epoch);
             let message = format!("epoch {} is fenced: the producer is at epoch {current}", producer.epoch);
@@ -133,13 +140,8 @@ fn check_seq(stream: &mut StreamRow, seq: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn answer(
-    tx: &Tx<'_>,
-    stream: &StreamRow,
-    status: StatusCode,
-    producer: Option<(i64, i64)>,
-) -> Result<Response, crate::store::SqlError> {
-    let mut response = Response::empty(status).with("stream-next-offset", tx.tail_of(stream)?.to_string());
+fn answer(stream: &StreamRow, tail: Offset, status: StatusCode, producer: Option<(i64, i64)>) -> Response {
+    let mut response = Response::empty(status).with("stream-next-offset", tail.to_string());
     if stream.closed {
         response.set("stream-closed", "true");
     }
@@ -147,7 +149,7 @@ fn answer(
         response.set("producer-epoch", epoch.to_string());
         response.set("producer-seq", seq.to_string());
     }
-    Ok(response)
+    response
 }
 
 /// Who closed a stream, as it is stored.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::event::Event;
+use super::offset::Offset;
 use crate::effect::{Notify, Topic};
 use crate::store::{SqlError, StreamRow, Tx};
 use crate::{subscription, wake};
@@ -39,8 +40,8 @@ impl Cause {
 }
 
 /// Appends `content`, which is not empty, to a stream. One that `stream` says is closed is closed by the same command:
-/// its readers are not served from memory, so that they see the data and the end of it together.
-pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, cause: Cause) -> Result<(), SqlError> {
+/// its readers are not served from memory, so that they see the data and the end of it together. Gives the new tail.
+pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, cause: Cause) -> Result<Offset, SqlError> {
     let start = tx.tail_of(stream)?;
     let end = start.after(content.length());
     let events: Vec<Event<'_>> = match content {
@@ -56,7 +57,8 @@ pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, caus
     let runs = wake::project_runs(tx, &source, &events, start)?;
     wake::wake(tx, &source, &events, end, &runs, cause)?;
     runs.settle(tx, stream.id)?;
-    subscription::moved(tx, stream, cause.depth)
+    subscription::moved(tx, stream, source.entity.as_ref(), cause.depth)?;
+    Ok(end)
 }
 
 /// Closes a stream and tells who reads it.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{signing, wake};
+use super::wake;
 use crate::dispatch::enrich;
 use crate::effect::{EffectId, Fetch};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME, REMIND};
@@ -43,7 +43,7 @@ pub(super) fn arm(tx: &Tx<'_>, subscription: &mut SubscriptionRow, at: Time) -> 
 /// Sends the webhook; a lost outcome repeats it.
 fn deliver(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &[Link], url: String) -> Result<Time, SqlError> {
     let body = enrich::webhook(tx, subscription, links)?.to_string().into_bytes();
-    let signature = signing::sign(&tx.keys()?, tx.now, &body);
+    let signature = tx.keys.signer.sign(tx.now, &body);
     let attempt = next_attempt(subscription);
     tx.fetch(Fetch {
         id: EffectId::Delivery { subscription: subscription.id, generation: subscription.generation, attempt },

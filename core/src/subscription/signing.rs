@@ -2,43 +2,52 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::engine::Reply;
 use crate::http::{Call, Error, Response};
-use crate::store::{Keys, Read};
+use crate::store::Read;
 use crate::time::Time;
 
-/// The `webhook-signature` header of a body that leaves at `now`.
-pub(crate) fn sign(keys: &Keys, now: Time, body: &[u8]) -> String {
-    let key = SigningKey::from_bytes(&keys.signing);
-    let mut signed = format!("{}.", now.as_secs()).into_bytes();
-    signed.extend_from_slice(body);
-    let signature = URL_SAFE_NO_PAD.encode(key.sign(&signed).to_bytes());
-    format!("t={},kid={},ed25519={signature}", now.as_secs(), key_id(&public(&key)))
+/// The key that signs, and the name under which it is published.
+#[derive(Clone)]
+pub(crate) struct Signer {
+    key: SigningKey,
+    x: String,
+    id: String,
+}
+
+impl Signer {
+    /// A signer from the secret half of its key.
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(secret);
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes());
+        // The key's thumbprint (RFC 7638).
+        let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
+        let id = format!("ds_{}", URL_SAFE_NO_PAD.encode(thumbprint));
+        Self { key, x, id }
+    }
+
+    /// The `webhook-signature` header of a body that leaves at `now`.
+    pub(crate) fn sign(&self, now: Time, body: &[u8]) -> String {
+        let mut signed = format!("{}.", now.as_secs()).into_bytes();
+        signed.extend_from_slice(body);
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(&signed).to_bytes());
+        format!("t={},kid={},ed25519={signature}", now.as_secs(), self.id)
+    }
 }
 
 /// `GET /__ds/jwks.json`: the public key.
 pub(crate) fn jwks(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    let x = public(&SigningKey::from_bytes(&call.store.keys()?.signing));
-    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": key_id(&x), "use": "sig", "alg": "EdDSA" }] });
+    let Signer { x, id, .. } = call.store.keys()?.signer;
+    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig", "alg": "EdDSA" }] });
     let mut response = Response::json(StatusCode::OK, &keys);
     response.set("content-type", "application/jwk-set+json");
     response.set("cache-control", "public, max-age=300");
     Ok(Reply::Whole(response))
-}
-
-fn public(key: &SigningKey) -> String {
-    URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes())
-}
-
-/// `ds_` and the key's thumbprint (RFC 7638).
-fn key_id(x: &str) -> String {
-    let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
-    format!("ds_{}", URL_SAFE_NO_PAD.encode(thumbprint))
 }
 
 #[cfg(test)]
@@ -51,8 +60,8 @@ mod tests {
     #[test]
     fn the_vectors_of_the_specification() {
         let secret = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64");
-        let keys = Keys { signing: secret.try_into().expect("32 bytes"), claims: [0; 32] };
-        let header = sign(&keys, Time::from_millis(1_700_000_000_000), br#"{"a":1}"#);
+        let signer = Signer::new(&secret.try_into().expect("32 bytes"));
+        let header = signer.sign(Time::from_millis(1_700_000_000_000), br#"{"a":1}"#);
         assert_eq!(
             header,
             "t=1700000000,kid=ds_kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k,\

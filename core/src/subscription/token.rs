@@ -29,13 +29,14 @@ fn mac(keys: &Keys, wake: &str, generation: i64) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subscription::signing::Signer;
 
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_token_opens_one_wake_of_one_generation() {
-        let keys = Keys { signing: [1; 32], claims: [2; 32] };
+        let keys = Keys { signer: Signer::new(&[1; 32]), claims: [2; 32] };
         let token = mint(&keys, "w_1", 3);
         assert!(verify(&keys, "w_1", 3, &token));
         for (wake, generation, token) in

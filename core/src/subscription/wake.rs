@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::announce::announce;
-use crate::dispatch::status;
-use crate::store::{Link, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
+use crate::store::{EntityRow, Link, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
 
 /// A stream has moved: each subscription that follows it wakes, or remembers how deep the cause was.
-pub(crate) fn moved(tx: &Tx<'_>, stream: &StreamRow, depth: i64) -> Result<(), SqlError> {
+pub(crate) fn moved(tx: &Tx<'_>, stream: &StreamRow, entity: Option<&EntityRow>, depth: i64) -> Result<(), SqlError> {
+    let admits = entity.is_none_or(|e| e.status.dispatches());
     for mut subscription in tx.subscriptions_of(stream.id)? {
-        if subscription.wake.is_some() || !status::admits(tx, stream.id)? {
+        if subscription.wake.is_some() || !admits {
             if depth > subscription.depth {
                 subscription.depth = depth;
                 tx.update_subscription(&subscription)?;
