@@ -70,9 +70,13 @@ class Load {
 
   async prepare() {
     this.hook = await receiver()
-    this.hook.answer((delivery) => {
-      this.deliver(delivery.json.subscription_id, delivery.json, Date.now())
-      return { status: 200, body: { ok: true } }
+    // An endpoint that is now and then slow, or out of order: so there are deliveries in flight when the server dies.
+    this.hook.answer(async (delivery) => {
+      const mood = this.random(10)
+      const works = mood > 0
+      this.deliver(delivery.json.subscription_id, delivery.json, Date.now(), works)
+      if (mood < 5) await pause(this.random(500))
+      return works ? { status: 200, body: { ok: true } } : { status: 500 }
     })
     await this.insist('POST', '/_electric/entity-types', { name: type, description: 'x' })
     await this.insist('POST', '/_electric/runners', { id: runnerId, label: 'x' })
@@ -129,9 +133,10 @@ class Load {
 
   // Agents: every wake is claimed, answered with a run and done, however often the server goes away meanwhile.
 
-  deliver(subscription, notification, at) {
+  deliver(subscription, notification, at, works = true) {
     const { wakeId, epoch } = notification
     this.deliveries.push({ subscription, wakeId, generation: epoch, at })
+    if (!works) return
     this.busy++
     this.work(notification)
       .catch((error) => (this.failure ??= error))
@@ -247,7 +252,9 @@ class Load {
 
   async judge() {
     const streams = new Map()
-    for (const { url } of this.entities) streams.set(url, await this.events(url))
+    for (const { url } of [...this.entities, ...this.appends]) {
+      if (!streams.has(url)) streams.set(url, await this.events(url))
+    }
     const of = (url, wanted) => streams.get(url).filter((event) => event.type === wanted)
     const ends = (url) => of(url, 'run').filter((event) => event.headers.operation === 'update')
 

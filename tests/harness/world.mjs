@@ -106,7 +106,7 @@ class World {
     watched.catch(() => {})
     for (let n = 0; n < steps && !settled; n++) {
       await this.advance(step)
-      await Promise.race([watched.catch(() => {}), pause(20)])
+      await Promise.race([watched.catch(() => {}), pause(5)])
     }
     assert.ok(settled, `still waiting after ${step * steps} ms on the server's clock`)
     return watched

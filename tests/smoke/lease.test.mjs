@@ -70,6 +70,7 @@ test('a webhook that nobody claims is a lease too', async (t) => {
   const hook = await w.hook()
   await w.spawn(w.name, 'e', { dispatch_policy: hook.policy, initialMessage: 1 })
   const first = await w.woken(hook)
+  await w.eventually(async () => assert.equal((await w.get(`/_electric/entities/${w.name}/e`)).json.status, 'running'))
   await w.advance(30_000)
   const second = await w.woken(hook)
   assert.equal(second.body.generation, 2)

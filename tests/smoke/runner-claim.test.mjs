@@ -85,7 +85,7 @@ test('of many claims at once one has the work', async (t) => {
   assert.deepEqual(answers.map((answer) => answer.status).sort(), [200, ...Array(7).fill(409)])
 })
 
-test('work that arrives during a claim is announced when it ends', async (t) => {
+test('work that arrives during a runner’s claim is announced when it ends', async (t) => {
   const { w, runner, url, event } = await announced(t)
   const first = await runner.claim(event)
   await w.send(url, 'more')
@@ -98,7 +98,7 @@ test('work that arrives during a claim is announced when it ends', async (t) => 
   assert.equal((await second.done()).json.next_wake, false)
 })
 
-test('done without an acknowledgement gives the work back', async (t) => {
+test('a runner’s done without an acknowledgement gives the work back', async (t) => {
   const { runner, event } = await announced(t)
   const wake = await runner.claim(event)
   assert.deepEqual((await wake.done([])).json, { ok: true, next_wake: true })

@@ -104,7 +104,7 @@ test('a stale generation is fenced', async (t) => {
   assert.equal((await second.write([change('note', 'n', {})])).status, 204)
 })
 
-test('work that arrives during a claim is announced when it ends', async (t) => {
+test('work that arrives while an agent has its wake is announced when it ends', async (t) => {
   const [w, first, hook] = await woken(t)
   await first.claim()
   await w.send(first.entity, 'while you were busy')
@@ -126,7 +126,7 @@ test('work that was read during the claim is not announced again', async (t) => 
   assert.equal(hook.all.length, 1)
 })
 
-test('done without an acknowledgement gives the work back', async (t) => {
+test('done without an acknowledgement wakes the agent again', async (t) => {
   const [w, first, hook] = await woken(t)
   await first.claim()
   assert.deepEqual((await first.done([])).json, { ok: true, next_wake: true })

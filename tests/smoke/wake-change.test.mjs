@@ -180,7 +180,7 @@ test('everyone who observes is woken', async (t) => {
 test('more observers than one transaction takes are all woken, in the order of their registration', async (t) => {
   const { w, observer, work } = await observed(t)
   const keys = Array.from({ length: 300 }, (_, n) => `k${n}`)
-  for (const manifestKey of keys) await w.observe(observer, work.entity, { on: 'change' }, { manifestKey })
+  await Promise.all(keys.map((manifestKey) => w.observe(observer, work.entity, { on: 'change' }, { manifestKey })))
   await work.append([todo('insert', {})])
   await w.advance(1_000)
   const registrations = (await w.events(observer, 'wake')).map((row) => Number(row.key.split('-')[1]))

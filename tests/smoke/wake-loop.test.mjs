@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { hostName } from '../harness/host.mjs'
 import { change, world } from '../harness/world.mjs'
 
 test('without agents an append goes one step', async (t) => {
@@ -35,12 +36,15 @@ test('with agents that answer every wake, the loop slows down and is never cut',
   }
   // While the clock stands still the loop comes to rest, but not before the wakes are deep.
   let wakes = 0
-  for (let wake; (wake = await next(1_000)); wakes++) {
+  for (let wake; (wake = await next(500)); wakes++) {
     assert.ok(wakes < 200, 'the loop does not slow down')
     await answer(wake)
   }
   assert.ok(wakes >= 64, `the loop came to rest after ${wakes} wakes`)
   assert.equal(await w.now(), started)
+  if (hostName === 'native') {
+    assert.ok(Number((await w.get('/metrics')).text.match(/^reveille_wakes_slowed_total (\d+)$/m)[1]) > 0)
+  }
 
   // Time lets it go on.
   for (let n = 0; n < 3; n++) await answer(await w.advanceUntil(w.woken(hook), { step: 10_000, steps: 360 }))

@@ -3,8 +3,8 @@
 // The `Engine` runs commands; the `Reader` answers what only reads, from what is committed. A trap (a panic) leaves as
 // an exception at the call that caused it. By then every transaction has been rolled back, and the instance's memory
 // cannot be trusted, so the instance is dropped, and the next call makes another. A trap harms no other tenant, and one
-// in the engine takes no reader with it. The first tick after one is a careful one: a timer that traps is pushed back
-// before it can do so again.
+// in the engine takes no reader with it. The ticks after one are careful: a timer that traps is pushed back before it
+// can do so again.
 
 import { Connection } from './connection.js'
 
@@ -41,6 +41,7 @@ class Replaceable {
     try {
       return work(this.#instance)
     } catch (error) {
+      this.#instance.__destroy_into_raw() // forgotten, so that no finaliser touches the memory of the dead
       this.#instance = undefined
       this.generation++
       throw new Trap(error)
@@ -63,7 +64,8 @@ class Replaceable {
 }
 
 export class Engine extends Replaceable {
-  #careful = false
+  /** How many timers are still to be run carefully: as many as the tick may have held that trapped. */
+  #suspects = 0
 
   constructor(instantiate, database, settings) {
     super(() => instantiate().Tenant.open(new Connection(database), settings, Date.now(), entropy()))
@@ -77,16 +79,16 @@ export class Engine extends Replaceable {
     })
   }
 
-  /** Runs at most `budget` timers that are due. */
-  tick(budget, outbox) {
+  /** Runs timers that are due, as many as a tick takes; one alone after a trap. */
+  tick(outbox) {
     this.call((tenant) => {
-      if (this.#careful) tenant.carefulTick(budget, Date.now(), entropy(), outbox)
+      if (this.#suspects > 0) tenant.carefulTick(1, Date.now(), entropy(), outbox)
       else {
-        tenant.tick(budget)
+        tenant.tick(TIMERS_A_TICK)
         tenant.run(Date.now(), entropy(), outbox)
       }
     })
-    this.#careful = false
+    this.#suspects = Math.max(this.#suspects - 1, 0)
   }
 
   /** In how many milliseconds the next timer is due; nothing when none is. */
@@ -94,15 +96,22 @@ export class Engine extends Replaceable {
     return this.call((tenant) => tenant.nextDeadline(Date.now()))
   }
 
+  /** The engine's own time, in milliseconds since the epoch. */
+  now() {
+    return this.call((tenant) => tenant.now(Date.now()))
+  }
+
   call(work) {
     const { generation } = this
     try {
       return super.call(work)
     } finally {
-      if (this.generation !== generation) this.#careful = true
+      if (this.generation !== generation) this.#suspects = TIMERS_A_TICK
     }
   }
 }
+
+const TIMERS_A_TICK = 64
 
 export class Reader extends Replaceable {
   constructor(instantiate, database, settings) {

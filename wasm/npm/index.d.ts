@@ -46,7 +46,7 @@ export interface RouterOptions {
   virtual?: boolean
   /** How many fetches a tenant may have in flight at once: 64. */
   fetches?: number
-  /** How long a long-poll waits, in milliseconds: 20,000. */
+  /** How long a long-poll waits, in milliseconds: 30,000. */
   longPoll?: number
   /** How long an SSE connection lives, in milliseconds: 60,000. */
   sse?: number

@@ -41,6 +41,12 @@ export class LiveRead {
     this.#ask()
   }
 
+  /** Something may have moved. */
+  recheck() {
+    clearTimeout(this.#timer)
+    this.#goOn(WAITING)
+  }
+
   /** The instance is gone, and with it this read's place. */
   lost() {
     this.#leave()

@@ -21,6 +21,11 @@ export class Call {
   }
 }
 
+/** A principal as a header can carry it, whatever its name. */
+export function principalHeader(by) {
+  return by && (by.startsWith('/principal/') ? by : `/principal/${encodeURIComponent(by)}`)
+}
+
 /** Headers as lines `name: value`. */
 function lines(headers) {
   let text = ''

@@ -1,7 +1,24 @@
-// Node's HTTP messages as the web's, and back.
+// A web server's handler as a listener of Node's HTTP server.
+
+/** A listener that answers with what `answer(request)` gives. */
+export function listener(answer) {
+  return async (incoming, outgoing) => {
+    try {
+      await send(await (unspeakable.has(incoming.method) ? notAllowed() : answer(receive(incoming, outgoing))), incoming, outgoing)
+    } catch (error) {
+      if (!outgoing.destroyed) console.error(error)
+      if (outgoing.headersSent) outgoing.destroy()
+      else outgoing.writeHead(error instanceof TypeError ? 400 : 500, { connection: 'close' }).end()
+    }
+  }
+}
+
+// A web request cannot have these.
+const unspeakable = new Set(['CONNECT', 'TRACE', 'TRACK'])
+const notAllowed = () => new Response('Method not allowed', { status: 405, headers: { 'content-length': '18' } })
 
 /** A web request, whose path is as it was sent but for what parsing a URL does, and whose body is read when asked for. */
-export function receive(incoming, outgoing) {
+function receive(incoming, outgoing) {
   const gone = new AbortController()
   outgoing.once('close', () => outgoing.writableFinished || gone.abort())
   const bodiless = incoming.method === 'GET' || incoming.method === 'HEAD'
@@ -15,7 +32,7 @@ export function receive(incoming, outgoing) {
 }
 
 /** Sends a web response. */
-export async function send(response, incoming, outgoing) {
+async function send(response, incoming, outgoing) {
   const head = [...response.headers].flat()
   const whole = response.body === null || response.headers.has('content-length')
   // A client must not put its next request behind a stream that the server ends, or behind a body that does not come.
@@ -23,7 +40,7 @@ export async function send(response, incoming, outgoing) {
   outgoing.writeHead(response.status, head)
   if (whole) outgoing.end(response.body && new Uint8Array(await response.arrayBuffer()))
   else await stream(response.body, outgoing)
-  if (!incoming.complete) linger(incoming, outgoing)
+  if (!incoming.complete) linger(incoming)
 }
 
 async function stream(body, outgoing) {
@@ -76,10 +93,10 @@ function body(incoming) {
 
 // The rest of a body that was refused is read and thrown away for a while: to close on a client that is still sending
 // would take the answer from it.
-function linger(incoming, outgoing) {
+function linger(incoming) {
   let left = DRAIN
   const stop = () => incoming.destroy()
-  const late = setTimeout(stop, DRAIN_TIME)
+  const late = setTimeout(stop, DRAIN_TIME).unref()
   incoming.on('data', (chunk) => (left -= chunk.length) < 0 && stop())
   incoming.on('close', () => clearTimeout(late))
   incoming.resume()

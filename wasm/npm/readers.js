@@ -39,6 +39,11 @@ export class Readers {
     for (const live of [...waiting]) live.wake()
   }
 
+  /** Has every live read look again. */
+  recheck() {
+    for (const live of [...this.#lives]) live.recheck()
+  }
+
   close() {
     for (const live of [...this.#lives]) live.end()
     this.#reader.close()

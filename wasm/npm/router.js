@@ -3,7 +3,7 @@
 import { drain } from './body.js'
 import { Gate } from './gate.js'
 import { Host } from './host.js'
-import { Call, whole } from './message.js'
+import { Call, principalHeader, whole } from './message.js'
 
 /**
  * Makes `createRouter` of index.d.ts for a platform. `instantiate()` gives a new WebAssembly instance; where the module
@@ -33,7 +33,7 @@ class Router {
 
   async fetch(request, tenant = 'default') {
     const call = new Call(request)
-    if (this.#options.authenticate) call.set(PRINCIPAL, await this.#options.authenticate(request, tenant))
+    if (this.#options.authenticate) call.set(PRINCIPAL, principalHeader(await this.#options.authenticate(request, tenant)))
     this.#gate ??= new Gate(await this.#instantiate, this.#settings)
     const admission = this.#gate.admit(call)
     if (admission.refusal || this.#closed) {

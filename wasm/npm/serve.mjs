@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { createRouter } from './index-node.js'
+import { listener } from './node-http.js'
 import { openDatabase } from './sqlite-node.js'
-import { receive, send } from './node-http.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -37,9 +37,8 @@ const router = createRouter({
 })
 await router.open() // timers that fell due meanwhile do not wait for a request
 
-const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, async (incoming, outgoing) => {
-  await send(await router.fetch(receive(incoming, outgoing)), incoming, outgoing)
-})
+// How long a body may take is the router's business.
+const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, listener((request) => router.fetch(request)))
 server.listen(Number(options.port), options.host, () => {
   console.log(`reveille (wasm) on http://${options.host}:${server.address().port}`)
 })

@@ -1,4 +1,4 @@
-// A database for the engine on `node:sqlite` (Node 22.13 or later).
+// A database for the engine on `node:sqlite` (Node 22.16 or later).
 
 import { DatabaseSync } from 'node:sqlite'
 
@@ -65,7 +65,8 @@ class NodeDatabase {
   #prepare(sql) {
     const prepared = this.#db.prepare(sql)
     prepared.setReturnArrays(true)
-    const pages = /\bLIMIT \?\d+\s*$/i.test(sql) // may be left before its end
+    // What may be left before its end, and is long, is stepped through row by row.
+    const pages = /\bLIMIT \?\d+\s*$/i.test(sql) && prepared.columns().some(({ type }) => type === 'BLOB')
     return { prepared, write: parseWrite(sql), pages }
   }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::tenant::Principal;
 
 /// A request whose body has been read and whose caller is known: what a host hands the engine after
-/// [`admit`](super::admit).
+/// [`admit`](fn@super::admit).
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.

@@ -1,7 +1,7 @@
 //! The seam to storage: a synchronous SQLite, wherever it runs.
 //!
 //! A driver is this one trait over a connection (rusqlite, Durable Object storage, `node:sqlite`). The rules that make
-//! one set of statements mean the same on all of them are kept here and proved by [`suite`](super::suite):
+//! one set of statements mean the same on all of them are kept here and proved by the driver suite (feature `suite`):
 //!
 //! * every table is `STRICT`; a parameter is an integer of at most 53 bits, text, a blob or null, never a float;
 //! * numbers are not concatenated in SQL, and arithmetic on a bare parameter is written `CAST(?1 AS INTEGER)`;

@@ -55,12 +55,17 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
 
     let auth = match (settings.dev(), settings.api_keys(), settings.trusted_header()) {
         (true, None, None) => Authentication::Dev,
-        (false, Some(text), None) => Authentication::ApiKeys(ApiKeys::parse(&text).map_err(|problem| JsError::new(&problem))?),
+        (false, Some(text), None) => {
+            Authentication::ApiKeys(ApiKeys::parse(&text).map_err(|problem| JsError::new(&problem))?)
+        }
         (false, None, Some(header)) => Authentication::TrustedHeader(header.to_ascii_lowercase()),
-        _ => return Err(JsError::new("say how callers are believed: exactly one of `dev`, `apiKeys`, `trustedHeader`")),
+        _ => {
+            return Err(JsError::new("say how callers are believed: exactly one of `dev`, `apiKeys`, `trustedHeader`"));
+        }
     };
     let mut config = Config::serve(auth);
-    config.public_url = settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    config.public_url =
+        settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
     config.virtual_time = settings.virtual_start().map(|start| {
         let usual = Virtual::default();
         if start > 0.0 { Virtual { start: Time::from_millis(start as i64), ..usual } } else { usual }

@@ -52,7 +52,8 @@ impl Gate {
 
     /// The 500 to a command that trapped. Nothing of it was kept.
     pub fn broken(&self, path: &str, answer: &Reading) {
-        let refusal = http::Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal server error");
+        let refusal =
+            http::Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal server error");
         refuse(path, &refusal, answer);
     }
 
@@ -65,7 +66,11 @@ impl Gate {
             "restarted" => ("ENGINE_RESTARTED", "the engine was restarted while the request waited; try again"),
             _ => ("STORE_UNAVAILABLE", "the store cannot be used; try again"),
         };
-        refuse(path, &http::Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with("retry-after", "1"), answer);
+        refuse(
+            path,
+            &http::Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with("retry-after", "1"),
+            answer,
+        );
     }
 }
 

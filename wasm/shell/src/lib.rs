@@ -3,10 +3,10 @@
 //! Everything here is synchronous. A JavaScript shell (`npm/` for any host, `worker/worker.js` on Cloudflare) owns the
 //! network, the clock, randomness and timers; this crate carries plain values across the boundary and decides nothing.
 //!
-//! * [`JsSql`] is the engine's store over a database that JavaScript brings ([`sql`]).
-//! * [`Tenant`] is one engine with the commands that wait for its next batch ([`tenant`]).
-//! * [`Reader`] answers what only reads, and drives live reads ([`reader`]).
-//! * [`Gate`] asks who calls and how much of a body may be read, before a tenant is named ([`gate`]).
+//! * [`JsSql`] is the engine's store over a database that JavaScript brings.
+//! * [`Tenant`] is one engine with the commands that wait for its next batch.
+//! * [`Reader`] answers what only reads, and drives live reads.
+//! * [`Gate`] asks who calls and how much of a body may be read, before a tenant is named.
 //!
 //! A panic is a trap: it leaves as a `RuntimeError` at the call, through every frame below it, and the instance must
 //! not be called again. No import catches it on the way (none is declared `catch`: the JavaScript side answers a

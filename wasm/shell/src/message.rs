@@ -90,7 +90,15 @@ pub(crate) fn request(
     by: Option<&str>,
     origin: Option<String>,
 ) -> Request {
-    Request { method: self::method(method), path, query, headers: headers_of(headers), body, by: by.and_then(Principal::parse), origin }
+    Request {
+        method: self::method(method),
+        path,
+        query,
+        headers: headers_of(headers),
+        body,
+        by: by.and_then(Principal::parse),
+        origin,
+    }
 }
 
 /// A method from its name; what is no method at all is one that no route has.

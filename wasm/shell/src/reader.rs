@@ -28,7 +28,13 @@ impl Reader {
     /// # Errors
     /// When the settings are wrong.
     pub fn open(database: Database, settings: &Settings) -> Result<Reader, JsError> {
-        Ok(Self { sql: JsSql::new(database), config: config(settings)?, lives: Vec::new(), free: Vec::new(), notice: None })
+        Ok(Self {
+            sql: JsSql::new(database),
+            config: config(settings)?,
+            lives: Vec::new(),
+            free: Vec::new(),
+            notice: None,
+        })
     }
 
     /// Answers a request on a read route by `respond` of `reading`, or by `live`; false when its route writes.
@@ -104,7 +110,9 @@ impl Reader {
             Next::Send(bytes) => reading.send(bytes),
             Next::Finish(bytes) => reading.finish(bytes),
             // No moment of virtual time comes by itself.
-            Next::Wait(until) => reading.wait(self.config.virtual_time.is_none().then(|| until.since(now).as_millis() as f64)),
+            Next::Wait(until) => {
+                reading.wait(self.config.virtual_time.is_none().then(|| until.since(now).as_millis() as f64))
+            }
         }
     }
 

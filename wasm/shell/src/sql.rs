@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen]
 extern "C" {
     /// The JavaScript end of the seam: `Connection` of `npm/connection.js`. Nothing of it throws, but for a trap that
-    /// passes through [`transaction`](Database::transaction).
+    /// passes through `transaction`.
     pub type Database;
 
     /// Names a statement, once, before its first run.
@@ -109,7 +109,9 @@ impl Sql for JsSql {
     }
 
     fn transaction(&self, work: &mut dyn FnMut() -> Verdict) -> Result<(), SqlError> {
-        self.database.transaction(&mut || work() == Verdict::Commit).map_or(Ok(()), |message| Err(SqlError::new(message)))
+        self.database
+            .transaction(&mut || work() == Verdict::Commit)
+            .map_or(Ok(()), |message| Err(SqlError::new(message)))
     }
 
     fn intact(&self) -> Option<bool> {
@@ -168,7 +170,9 @@ impl<'a> Bytes<'a> {
             INT => Value::Int(integer(f64::from_le_bytes(*self.take()?), column)?),
             TEXT => {
                 let text = self.counted()?;
-                Value::Text(std::str::from_utf8(text).map_err(|_| SqlError::new(format!("column {column} is not UTF-8")))?)
+                Value::Text(
+                    std::str::from_utf8(text).map_err(|_| SqlError::new(format!("column {column} is not UTF-8")))?,
+                )
             }
             _ => Value::Blob(self.counted()?),
         })

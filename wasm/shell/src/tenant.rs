@@ -85,6 +85,11 @@ impl Tenant {
         self.until_due(self.engine.next_deadline().unwrap_or(Some(Time::ZERO)), time(now))
     }
 
+    /// The engine's own time: the host's, or the virtual clock's.
+    pub fn now(&self, now: f64) -> f64 {
+        self.engine.now(time(now)).as_millis() as f64
+    }
+
     /// How many fetches are in flight.
     #[wasm_bindgen(js_name = inFlight)]
     pub fn in_flight(&self) -> u32 {
@@ -114,7 +119,12 @@ impl Tenant {
                     Effect::Fetch(effect) => fetch(effect, out),
                     Effect::Notify(notice) => {
                         let bytes = notice.bytes.map(|bytes| bytes.to_vec());
-                        out.notify(topic_number(notice.topic), notice.from.bytes() as f64, notice.to.bytes() as f64, bytes);
+                        out.notify(
+                            topic_number(notice.topic),
+                            notice.from.bytes() as f64,
+                            notice.to.bytes() as f64,
+                            bytes,
+                        );
                     }
                 }
             }
