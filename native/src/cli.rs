@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::run;
+
 /// The control plane that wakes agents.
 ///
 /// Reveille keeps entities (long-lived, addressable agents), the durable streams they read and write, the conditions
@@ -32,8 +34,8 @@ pub(crate) enum Command {
     #[command(after_help = SERVE)]
     Serve(Serve),
     /// Make any program an agent: it gets each wake as JSON on standard input
-    #[command(after_help = RUN)]
-    Run(Run),
+    #[command(after_long_help = run::HELP)]
+    Run(run::Args),
 }
 
 /// Where a server listens and keeps its data.
@@ -84,34 +86,8 @@ pub(crate) struct Serve {
     pub(crate) trust_proxy_header: Option<String>,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Run {
-    /// The entity type whose work to take; registered when it does not exist
-    #[arg(long = "type", value_name = "NAME")]
-    pub(crate) entity_type: String,
-
-    /// The server to work for
-    #[arg(long, default_value = "http://127.0.0.1:4437", value_name = "URL", value_parser = http_url)]
-    pub(crate) server: String,
-
-    /// The runner's id [default: the type's name, with "runner-" before it]
-    #[arg(long, value_name = "ID")]
-    pub(crate) runner: Option<String>,
-
-    /// As whom to call a development server, such as user:alice
-    #[arg(long, value_name = "PRINCIPAL")]
-    pub(crate) principal: Option<String>,
-
-    /// A file that holds the API key for a production server
-    #[arg(long, value_name = "FILE")]
-    pub(crate) api_key_file: Option<PathBuf>,
-
-    /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "PROGRAM")]
-    pub(crate) program: Vec<String>,
-}
-
-fn http_url(text: &str) -> Result<String, String> {
+/// A base URL, without a slash at its end.
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.trim_end_matches('/').to_owned()),
@@ -150,10 +126,3 @@ Examples:
   reveille serve --trust-proxy-header x-authenticated-principal --metrics-addr 127.0.0.1:9100
 
 /metrics needs authentication like everything else, unless --metrics-addr gives it a listener of its own.";
-
-const RUN: &str = "\
-The program is started once for each wake. What it prints on standard output is appended to the entity's stream.
-
-Examples:
-  reveille run --type worker -- ./agent.sh
-  reveille run --type summary --server https://agents.example.com --api-key-file key.txt -- python3 agent.py";

@@ -1,8 +1,10 @@
 //! The `reveille` binary: reads the command line, starts what it asks for, stops when told.
 
 mod cli;
-// mod demo;
-// mod run;
+mod client;
+mod demo;
+mod run;
+mod terminal;
 
 use std::future::Future;
 use std::io::IsTerminal;
@@ -40,9 +42,8 @@ fn main() -> ExitCode {
                 Ok(auth) => serve(args.at.apply(Server::serve(auth)), start).await,
                 Err(message) => complain(&message, REFUSED),
             },
-            // Command::Demo(at) => demo::run(at.apply(Server::dev()), start).await,
-            // Command::Run(args) => run::run(args).await,
-            Command::Demo(_) | Command::Run(_) => complain("this command is not part of this build", REFUSED),
+            Command::Demo(at) => demo::run(at.apply(Server::dev()), start).await,
+            Command::Run(args) => run::run(args).await,
         }
     })
 }
@@ -79,6 +80,9 @@ fn authentication(args: &Serve) -> Result<Authentication, String> {
 
 /// Serves until a signal, then stops gracefully.
 async fn serve(server: Server, start: Instant) -> ExitCode {
+    // From here a signal ends the server and not the process, so that one that comes early is not less graceful.
+    let stop = signal();
+    tokio::pin!(stop);
     let mut running = match server.start().await {
         Ok(running) => running,
         Err(error) => {
@@ -93,8 +97,6 @@ async fn serve(server: Server, start: Instant) -> ExitCode {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    let stop = signal();
-    tokio::pin!(stop);
     tokio::select! {
         () = &mut stop => {}
         () = running.failed() => return complain("the engine has ended; its log says why", FAILURE),

@@ -1,11 +1,11 @@
 //! A client for the server, as the agents beside this command line use it: JSON calls, event streams, and the life of a
 //! wake. It knows the wire and none of the server's insides.
 
+mod answer;
 pub(crate) mod sse;
 pub(crate) mod tail;
 pub(crate) mod wake;
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,10 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value as Json;
-use thiserror::Error;
+use tokio::time::Instant;
+
+use self::answer::unreachable;
+pub(crate) use self::answer::{Answer, Failure};
 
 /// One server, and who calls it. Cheap to clone.
 #[derive(Clone)]
@@ -34,33 +37,6 @@ pub(crate) struct Client {
 enum Connections {
     Plain(Pool<HttpConnector, Full<Bytes>>),
     Secure(Pool<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
-
-/// Why a call did not succeed.
-#[derive(Debug, Error)]
-pub(crate) enum Failure {
-    /// There was no answer: the server is away, or the network is.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The server answered that it will not.
-    #[error("{message} ({status})")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The code of its error envelope; empty when there is none.
-        code: String,
-        /// Its words.
-        message: String,
-    },
-}
-
-/// A successful answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    headers: HeaderMap,
-    body: Bytes,
 }
 
 impl Client {
@@ -137,6 +113,25 @@ impl Client {
         if (200..300).contains(&answer.status) { Ok(answer) } else { Err(answer.refusal()) }
     }
 
+    /// The same, tried again while the server is away, as long as a lease would last: the calls of an agent that has
+    /// claimed something. An append among them carries what makes it happen once.
+    pub(crate) async fn call_patiently(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let (start, mut pause) = (Instant::now(), Duration::from_millis(100));
+        loop {
+            match self.call(method.clone(), path, headers, body.clone()).await {
+                Err(failure) if failure.may_pass() && start.elapsed() < LEASE => tokio::time::sleep(pause).await,
+                result => return result,
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
     /// An answer whose body goes on: its head has come when this returns.
     async fn stream(&self, path: &str) -> Result<Incoming, Failure> {
         let request = self.request(Method::GET, path, &[("accept", "text/event-stream")], Bytes::new());
@@ -183,72 +178,9 @@ impl fmt::Debug for Client {
     }
 }
 
-impl Failure {
-    /// Whether the same call may succeed later: nobody answered, or the server has trouble of its own.
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable(_) => true,
-            Self::Refused { status, .. } => *status >= 500 && *status != 501 || matches!(status, 408 | 429),
-        }
-    }
-
-    /// The HTTP status; 0 when nobody answered.
-    pub(crate) fn status(&self) -> u16 {
-        match self {
-            Self::Unreachable(_) => 0,
-            Self::Refused { status, .. } => *status,
-        }
-    }
-
-    /// The code of the server's error envelope.
-    pub(crate) fn code(&self) -> &str {
-        match self {
-            Self::Unreachable(_) => "",
-            Self::Refused { code, .. } => code,
-        }
-    }
-}
-
-impl Answer {
-    /// The body as JSON; null when it is not.
-    pub(crate) fn json(&self) -> Json {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// The body's bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// A header's text; empty when it is absent.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
-    }
-
-    fn refusal(&self) -> Failure {
-        let error = self.json()["error"].take();
-        let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
-        let (code, mut message) = (text("code"), text("message"));
-        if message.is_empty() {
-            message = String::from_utf8_lossy(&self.body).trim().chars().take(200).collect();
-        }
-        if message.is_empty() {
-            message = "the server refused".to_owned();
-        }
-        Failure::Refused { status: self.status, code, message }
-    }
-}
-
-/// What went wrong, down to its root.
-fn unreachable(error: &dyn Error) -> Failure {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    Failure::Unreachable(root.to_string())
-}
-
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long a claim lives without a heartbeat.
+const LEASE: Duration = Duration::from_secs(30);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection is kept for the next call: less than the server keeps it.

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn events_come_out_however_the_bytes_were_cut() {
-        let text = "event: data\ndata:[{\"a\":\"é\"},\ndata:2]\n\n: comment\n\nevent: control\r\ndata: {}\r\n\r\nevent: x\n";
+        let text =
+            "event: data\ndata:[{\"a\":\"é\"},\ndata:2]\n\n: comment\n\nevent: control\r\ndata: {}\r\n\r\nevent: x\n";
         let want = [("data", "[{\"a\":\"é\"},\n2]"), ("control", "{}")];
         for size in [1, 2, 7, 1000] {
             let mut parser = Parser::default();

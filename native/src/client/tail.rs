@@ -74,12 +74,7 @@ pub(crate) async fn tail(client: Client, runner: String, told: mpsc::Sender<Told
 }
 
 /// One connection, until it ends.
-async fn follow(
-    client: &Client,
-    runner: &str,
-    offset: &mut String,
-    told: &mpsc::Sender<Told>,
-) -> Result<(), Failure> {
+async fn follow(client: &Client, runner: &str, offset: &mut String, told: &mpsc::Sender<Told>) -> Result<(), Failure> {
     let mut events = Events::open(client, &format!("/runners/{runner}/wake"), offset).await?;
     if told.send(Told::Online).await.is_err() {
         return Ok(());

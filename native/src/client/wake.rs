@@ -5,13 +5,10 @@
 //! carries an `ack` row with the offset up to which rows were consumed, in one piece with what was made of them: if the
 //! agent dies before the server hears of it, the wake comes again, and nothing is new.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
-use tokio::time::Instant;
 
 use super::{Client, Failure};
 
@@ -68,7 +65,9 @@ impl Wake {
             write_token: String::new(),
             appends: 0,
         };
-        let answer = wake.callback(json!({ "epoch": epoch, "wakeId": wake.id })).await?;
+        let body = json!({ "epoch": epoch, "wakeId": wake.id }).to_string();
+        let (path, headers) = wake.callback();
+        let answer = client.call_patiently(Method::POST, &path, &headers, body.into()).await?.json();
         answer["writeToken"].as_str().unwrap_or("").clone_into(&mut wake.write_token);
         Ok(wake)
     }
@@ -98,9 +97,11 @@ impl Wake {
         let (mut rows, mut end) = (Vec::new(), offset.to_owned());
         loop {
             let path = format!("{}?offset={end}", self.stream);
-            let answer = patiently(async || self.client.get(&path).await).await?;
+            let answer = self.client.call_patiently(Method::GET, &path, &[], Bytes::new()).await?;
             let raws: Vec<Box<RawValue>> = serde_json::from_slice(answer.bytes()).unwrap_or_default();
-            rows.extend(raws.into_iter().map(|raw| Row { json: serde_json::from_str(raw.get()).unwrap_or_default(), raw }));
+            rows.extend(
+                raws.into_iter().map(|raw| Row { json: serde_json::from_str(raw.get()).unwrap_or_default(), raw }),
+            );
             let next = answer.header("stream-next-offset");
             let complete = answer.header("stream-up-to-date") == "true" || next == end || next.is_empty();
             if !next.is_empty() {
@@ -123,8 +124,7 @@ impl Wake {
             ("producer-epoch", "0"),
             ("producer-seq", &seq),
         ];
-        let append = async || self.client.call(Method::POST, &self.stream, &headers, body.clone()).await;
-        let answer = patiently(append).await?;
+        let answer = self.client.call_patiently(Method::POST, &self.stream, &headers, body).await?;
         self.appends += 1;
         Ok(answer.header("stream-next-offset").to_owned())
     }
@@ -133,34 +133,43 @@ impl Wake {
     pub(crate) async fn call_as_agent(&self, path: &str, mut body: Json) -> Result<(), Failure> {
         body["from_agent"] = self.entity().into();
         let (headers, body) = ([("electric-claim-token", self.write_token.as_str())], Bytes::from(body.to_string()));
-        patiently(async || self.client.call(Method::POST, path, &headers, body.clone()).await).await.map(|_| ())
+        self.client.call_patiently(Method::POST, path, &headers, body).await.map(|_| ())
     }
 
     /// Extends the lease.
     pub(crate) async fn keep(&self) -> Result<(), Failure> {
-        self.callback(json!({ "epoch": self.epoch })).await.map(|_| ())
+        let (path, headers) = self.callback();
+        self.client
+            .call(Method::POST, &path, &headers, json!({ "epoch": self.epoch }).to_string().into())
+            .await
+            .map(|_| ())
     }
 
     /// Ends the wake. What is acknowledged wakes nobody any more; without an offset everything is announced again. Says
     /// whether more is pending.
     pub(crate) async fn done(&self, offset: Option<&str>) -> Result<bool, Failure> {
-        let acks: Vec<Json> = offset.map(|offset| json!({ "path": self.stream, "offset": offset })).into_iter().collect();
+        let acks: Vec<Json> =
+            offset.map(|offset| json!({ "path": self.stream, "offset": offset })).into_iter().collect();
         let body = json!({ "epoch": self.epoch, "acks": acks, "done": true });
-        let answer = patiently(async || self.callback(body.clone()).await).await?;
-        Ok(answer["next_wake"] == true)
+        let (path, headers) = self.callback();
+        let answer = self.client.call_patiently(Method::POST, &path, &headers, body.to_string().into()).await?;
+        Ok(answer.json()["next_wake"] == true)
     }
 
-    async fn callback(&self, body: Json) -> Result<Json, Failure> {
-        let path = format!("/_electric/wake-callbacks/{}", self.id);
-        let headers = [("electric-claim-token", self.claim_token.as_str())];
-        let answer = self.client.call(Method::POST, &path, &headers, body.to_string().into()).await?;
-        Ok(answer.json())
+    /// Where the wake is claimed, kept and ended, and what proves that it is ours.
+    fn callback(&self) -> (String, [(&'static str, &str); 1]) {
+        (format!("/_electric/wake-callbacks/{}", self.id), [("electric-claim-token", &self.claim_token)])
     }
+}
+
+/// A row to be appended.
+pub(crate) fn row(kind: &str, key: &str, value: Json, operation: &str) -> Json {
+    json!({ "type": kind, "key": key, "value": value, "headers": { "operation": operation } })
 }
 
 /// The row that says up to where rows were consumed.
 pub(crate) fn ack(offset: &str) -> Json {
-    json!({ "type": "ack", "key": "reveille", "value": { "offset": offset }, "headers": { "operation": "upsert" } })
+    row("ack", "reveille", json!({ "offset": offset }), "upsert")
 }
 
 impl Row {
@@ -200,39 +209,26 @@ pub(crate) fn consumed<'a>(after: &'a [Row], seen: &'a str, end: &'a str) -> &'a
     }
 }
 
-/// Tries again while the server is away, as long as a lease would last.
-async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-    let (start, mut pause) = (Instant::now(), Duration::from_millis(100));
-    loop {
-        match attempt().await {
-            Err(failure) if failure.may_pass() && start.elapsed() < LEASE => tokio::time::sleep(pause).await,
-            result => return result,
-        }
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
-}
-
-const LEASE: Duration = Duration::from_secs(30);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(kind: &str, offset: &str, value: Json) -> Row {
-        let json = json!({ "type": kind, "key": "reveille", "value": value, "headers": { "operation": if kind == "ack" { "upsert" } else { "insert" }, "offset": offset } });
+    fn at(kind: &str, offset: &str, value: Json) -> Row {
+        let mut json = row(kind, "reveille", value, if kind == "ack" { "upsert" } else { "insert" });
+        json["headers"]["offset"] = offset.into();
         Row::of(&json)
     }
 
     #[test]
     fn what_was_acknowledged_is_not_fresh() {
         let rows = [
-            row("entity_created", "1", json!({})),
-            row("inbox", "2", json!({ "payload": 1 })),
-            row("inbox", "4", json!({ "payload": 2 })),
-            row("run", "5", json!({ "status": "started" })),
-            row("ack", "5", json!({ "offset": "2" })),
-            row("inbox", "6", json!({ "payload": 3, "status": "cancelled" })),
-            row("wake", "7", json!({ "source": "/a/b" })),
+            at("entity_created", "1", json!({})),
+            at("inbox", "2", json!({ "payload": 1 })),
+            at("inbox", "4", json!({ "payload": 2 })),
+            at("run", "5", json!({ "status": "started" })),
+            at("ack", "5", json!({ "offset": "2" })),
+            at("inbox", "6", json!({ "payload": 3, "status": "cancelled" })),
+            at("wake", "7", json!({ "source": "/a/b" })),
         ];
         let offsets = |rows: &[Row]| fresh(rows).iter().map(|r| r.offset().to_owned()).collect::<Vec<_>>();
         assert_eq!(offsets(&rows), ["4", "7"]);
@@ -242,12 +238,12 @@ mod tests {
 
     #[test]
     fn what_came_meanwhile_is_not_acknowledged() {
-        let quiet = [row("run", "5", json!({})), row("run", "6", json!({}))];
+        let quiet = [at("run", "5", json!({})), at("run", "6", json!({}))];
         assert_eq!(consumed(&quiet, "4", "6"), "6");
-        let called = [row("run", "5", json!({})), row("inbox", "6", json!({})), row("run", "7", json!({}))];
+        let called = [at("run", "5", json!({})), at("inbox", "6", json!({})), at("run", "7", json!({}))];
         assert_eq!(consumed(&called, "4", "7"), "5");
         assert_eq!(consumed(&called[1..], "4", "7"), "4");
-        let together = [row("run", "5", json!({})), row("wake", "5", json!({}))];
+        let together = [at("run", "5", json!({})), at("wake", "5", json!({}))];
         assert_eq!(consumed(&together, "4", "5"), "4");
     }
 }

@@ -28,10 +28,8 @@ fn why(row: &Row) -> String {
         return format!("its timer of {} ms", value["payload"]["after_ms"]);
     }
     match (row.json["type"].as_str(), child["url"].as_str()) {
-        (Some("wake"), Some(url)) => match child["response"].as_str() {
-            Some(said) => format!("{url}, which finished: \"{said}\""),
-            None => format!("{url}, which finished: {}", child["run_status"].as_str().unwrap_or("?")),
-        },
+        (Some("wake"), Some(url)) if child["run_status"] == "failed" => format!("{url} failed"),
+        (Some("wake"), Some(url)) => format!("{url} finished"),
         (Some("wake"), None) => format!("a change of {}", value["source"].as_str().unwrap_or("?")),
         _ => match value["payload"].get("say") {
             Some(_) => "its first message".to_owned(),
@@ -61,10 +59,30 @@ mod tests {
     fn each_cause_has_its_words_and_its_moment() {
         for (kind, value, why, ms) in [
             ("inbox", json!({ "payload": "hi", "timestamp": "1970-01-01T00:00:00.007Z" }), "the message \"hi\"", 7),
-            ("inbox", json!({ "payload": { "say": "x" }, "timestamp": "1970-01-01T00:00:01.000Z" }), "its first message", 1000),
-            ("inbox", json!({ "payload": { "after_ms": 50, "due_ms": 60 }, "message_type": TIMER, "timestamp": "1970-01-01T00:00:09.000Z" }), "its timer of 50 ms", 60),
-            ("wake", json!({ "finished_child": { "url": "/w/a", "response": "yes" }, "timestamp": "1970-01-01T00:00:00.001Z" }), "/w/a, which finished: \"yes\"", 1),
-            ("wake", json!({ "finished_child": { "url": "/w/a", "run_status": "failed" }, "timestamp": "1970-01-01T00:00:00.001Z" }), "/w/a, which finished: failed", 1),
+            (
+                "inbox",
+                json!({ "payload": { "say": "x" }, "timestamp": "1970-01-01T00:00:01.000Z" }),
+                "its first message",
+                1000,
+            ),
+            (
+                "inbox",
+                json!({ "payload": { "after_ms": 50, "due_ms": 60 }, "message_type": TIMER, "timestamp": "1970-01-01T00:00:09.000Z" }),
+                "its timer of 50 ms",
+                60,
+            ),
+            (
+                "wake",
+                json!({ "finished_child": { "url": "/w/a", "run_status": "completed" }, "timestamp": "1970-01-01T00:00:00.001Z" }),
+                "/w/a finished",
+                1,
+            ),
+            (
+                "wake",
+                json!({ "finished_child": { "url": "/w/a", "run_status": "failed" }, "timestamp": "1970-01-01T00:00:00.001Z" }),
+                "/w/a failed",
+                1,
+            ),
             ("wake", json!({ "source": "/a/b", "timestamp": "1970-01-01T00:00:00.001Z" }), "a change of /a/b", 1),
         ] {
             let cause = Cause::of(&[&Row::of(&json!({ "type": kind, "value": value }))]);

@@ -5,6 +5,7 @@
 mod cause;
 mod plan;
 mod planner;
+mod printer;
 mod scene;
 mod signature;
 mod timeline;
@@ -14,7 +15,7 @@ mod worker;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use reveille::Server;
+use reveille::{Server, StartError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,7 +28,10 @@ pub(crate) async fn run(server: Server, start: Instant) -> ExitCode {
     let began = SystemTime::now();
     let mut running = match server.start().await {
         Ok(running) => running,
-        Err(error) => return crate::not_started(&error),
+        Err(error) => {
+            let code = if matches!(error, StartError::Held { .. }) { crate::REFUSED } else { crate::FAILURE };
+            return crate::complain(&error.to_string(), code);
+        }
     };
     crate::greet(&running, start);
     let stop = crate::signal();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::client::wake::Row;
+use crate::client::wake::{Row, row};
 
 /// A job for a worker.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ pub(super) fn decide(rows: &[Row], fresh: &[&Row]) -> Plan {
             plan.spawn = true;
             plan.write.push(run("insert", json!({ "status": "started" })));
             plan.write.push(text("insert", "streaming"));
-            plan.words.push(format!("spawns {} workers, to be woken when each has finished", JOBS.len()));
+            plan.words.push(format!("spawns {} workers, to be woken by each that finishes, and sleeps", JOBS.len()));
         } else {
             plan.write.extend(reply(message, rows));
-            plan.words.push("replies".to_owned());
+            plan.words.push("replies, and sleeps".to_owned());
         }
     }
     let news: Vec<&str> = fresh.iter().filter_map(|row| answer(row)).map(|(_, said)| said).collect();
@@ -57,15 +57,16 @@ pub(super) fn decide(rows: &[Row], fresh: &[&Row]) -> Plan {
     let said = rows.iter().filter(|row| row.json["type"] == "text_delta" && row.json["value"]["run_id"] == RUN).count();
     for (n, said_now) in news.iter().enumerate() {
         let delta = if said + n == 0 { (*said_now).to_owned() } else { format!(" {said_now}") };
-        plan.write.push(json!({ "type": "text_delta", "key": format!("{TEXT}:{}", said + n), "value": { "text_id": TEXT, "run_id": RUN, "delta": delta }, "headers": { "operation": "insert" } }));
+        let value = json!({ "text_id": TEXT, "run_id": RUN, "delta": delta });
+        plan.write.push(row("text_delta", &format!("{TEXT}:{}", said + n), value, "insert"));
     }
     let answers = answers(rows);
     if answers.len() < JOBS.len() {
-        plan.words.push(format!("has {} of {} answers", answers.len(), JOBS.len()));
+        plan.words.push(format!("has {} of {} answers, and sleeps", answers.len(), JOBS.len()));
     } else {
         plan.write.push(text("update", "completed"));
         plan.write.push(run("update", json!({ "status": "completed", "finish_reason": "stop" })));
-        plan.words.push(format!("has all {} answers, and its own is finished", JOBS.len()));
+        plan.words.push(format!("has all {} answers, and finishes its own", JOBS.len()));
         plan.finished = Some(answers.into_iter().map(|(_, said)| said).collect::<Vec<_>>().join(" "));
     }
     plan
@@ -86,7 +87,10 @@ pub(super) fn answers(rows: &[Row]) -> Vec<(&str, &str)> {
 pub(super) fn is_finished(rows: &[Row]) -> bool {
     rows.iter().any(|row| {
         let row = &row.json;
-        row["type"] == "run" && row["key"] == RUN && row["headers"]["operation"] == "update" && row["value"]["status"] == "completed"
+        row["type"] == "run"
+            && row["key"] == RUN
+            && row["headers"]["operation"] == "update"
+            && row["value"]["status"] == "completed"
     })
 }
 
@@ -103,19 +107,20 @@ fn reply(message: &Row, rows: &[Row]) -> Vec<Json> {
     let known = answers(rows).len();
     let delta = format!("You said: {said}. I have {known} of {} answers.", JOBS.len());
     let run = format!("reply-{}", message.offset());
+    let delta = json!({ "text_id": run, "run_id": run, "delta": delta });
     vec![
-        json!({ "type": "run", "key": run, "value": { "status": "started" }, "headers": { "operation": "insert" } }),
-        json!({ "type": "text_delta", "key": format!("{run}:0"), "value": { "text_id": run, "run_id": run, "delta": delta }, "headers": { "operation": "insert" } }),
-        json!({ "type": "run", "key": run, "value": { "status": "completed", "finish_reason": "stop" }, "headers": { "operation": "update" } }),
+        row("run", &run, json!({ "status": "started" }), "insert"),
+        row("text_delta", &format!("{run}:0"), delta, "insert"),
+        row("run", &run, json!({ "status": "completed", "finish_reason": "stop" }), "update"),
     ]
 }
 
 fn run(operation: &str, value: Json) -> Json {
-    json!({ "type": "run", "key": RUN, "value": value, "headers": { "operation": operation } })
+    row("run", RUN, value, operation)
 }
 
 fn text(operation: &str, status: &str) -> Json {
-    json!({ "type": "text", "key": TEXT, "value": { "status": status, "run_id": RUN }, "headers": { "operation": operation } })
+    row("text", TEXT, json!({ "status": status, "run_id": RUN }), operation)
 }
 
 const RUN: &str = "plan";
@@ -139,12 +144,13 @@ mod tests {
         }
 
         fn message(&mut self, payload: Json) {
-            self.append([json!({ "type": "inbox", "key": "m", "value": { "payload": payload }, "headers": { "operation": "insert" } })]);
+            self.append([row("inbox", "m", json!({ "payload": payload }), "insert")]);
         }
 
         fn finished(&mut self, job: &Job) {
-            let child = json!({ "url": format!("/worker/{}", job.name), "run_status": "completed", "response": job.say });
-            self.append([json!({ "type": "wake", "key": job.name, "value": { "finished_child": child }, "headers": { "operation": "insert" } })]);
+            let child =
+                json!({ "url": format!("/worker/{}", job.name), "run_status": "completed", "response": job.say });
+            self.append([row("wake", job.name, json!({ "finished_child": child }), "insert")]);
         }
 
         /// One wake: decide, write, acknowledge.
@@ -163,7 +169,7 @@ mod tests {
         let plan = stream.wake();
         assert!(plan.spawn && plan.finished.is_none());
         stream.finished(&JOBS[1]);
-        assert_eq!(stream.wake().words, ["has 1 of 3 answers"]);
+        assert_eq!(stream.wake().words, ["has 1 of 3 answers, and sleeps"]);
         stream.finished(&JOBS[0]);
         stream.finished(&JOBS[2]);
         let plan = stream.wake();
@@ -191,7 +197,7 @@ mod tests {
         assert_eq!(stream.wake().write, Vec::<Json>::new());
         stream.message(json!({ "any": "thing" }));
         let plan = stream.wake();
-        assert!(!plan.spawn && plan.words == ["replies"]);
+        assert!(!plan.spawn && plan.words == ["replies, and sleeps"]);
         assert_eq!(plan.write[1]["value"]["delta"], json!("You said: {\"any\":\"thing\"}. I have 3 of 3 answers."));
     }
 }

@@ -77,7 +77,8 @@ impl Planner {
         if request.method() != Method::POST {
             return reply(StatusCode::METHOD_NOT_ALLOWED, json!({ "error": "webhooks are posted" }));
         }
-        let signature = request.headers().get("webhook-signature").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+        let signature =
+            request.headers().get("webhook-signature").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
         let Ok(body) = Limited::new(request.into_body(), LARGEST).collect().await else {
             return reply(StatusCode::BAD_REQUEST, json!({ "error": "the body cannot be read" }));
         };
@@ -107,13 +108,16 @@ impl Planner {
         let read = wake.read("-1").await?;
         let fresh = fresh(&read.rows);
         if !fresh.is_empty() {
-            self.timeline.tell_at(at, entity, What::Woke { cause: Cause::of(&fresh), by: "signed webhook" });
+            self.timeline.tell_at(at, entity, What::Woke { cause: Cause::of(&fresh), by: "webhook" });
         }
         let plan = decide(&read.rows, &fresh);
         if plan.spawn {
             for job in &JOBS {
                 self.spawn(entity, job.name, &json!({ "say": job.say, "after_ms": job.after_ms })).await?;
             }
+        }
+        for text in plan.words {
+            self.timeline.tell(entity, What::Did { text, wrote: None });
         }
         let mut end = read.end.clone();
         if !fresh.is_empty() {
@@ -122,11 +126,9 @@ impl Planner {
         }
         let after = wake.read(&read.end).await?;
         wake.done(Some(consumed(&after.rows, &read.end, &end))).await?;
-        for text in plan.words {
-            self.timeline.tell(entity, What::Did { text: format!("{text}; sleeps"), wrote: None });
-        }
-        if let Some(plan) = plan.finished {
-            self.timeline.tell(entity, What::Finished { text: plan });
+        self.timeline.tell(entity, What::Sleeps);
+        if let Some(text) = plan.finished {
+            self.timeline.tell(entity, What::Finished { text });
         }
         Ok(())
     }
@@ -134,8 +136,10 @@ impl Planner {
     /// Sees that a worker exists. Its finished runs wake the planner.
     async fn spawn(&self, planner: &str, name: &str, message: &Json) -> Result<(), Failure> {
         let id = format!("{}-{name}", planner.rsplit('/').next().unwrap_or(""));
-        let wake = json!({ "subscriberUrl": planner, "condition": "runFinished", "manifestKey": format!("child:worker:{id}") });
-        let body = json!({ "parent": planner, "initialMessage": message, "dispatch_policy": runner_policy(), "wake": wake });
+        let key = format!("child:worker:{id}");
+        let wake = json!({ "subscriberUrl": planner, "condition": "runFinished", "manifestKey": key });
+        let body =
+            json!({ "parent": planner, "initialMessage": message, "dispatch_policy": runner_policy(), "wake": wake });
         match self.client.put(&format!("/_electric/entities/worker/{id}"), &body).await {
             Err(Failure::Refused { code, .. }) if code == "DUPLICATE_URL" => Ok(()),
             result => result.map(|_| ()),

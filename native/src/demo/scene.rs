@@ -1,8 +1,9 @@
 //! What must be there before the demo begins: a port for the planner, a runner for the workers, the two types, and a
 //! planner with something to do. An unfinished demo is found by reading the server, and goes on.
 
-use serde_json::{Value as Json, json};
 use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
 use super::plan;
@@ -42,11 +43,12 @@ impl Scene {
         let policy = json!({ "targets": [{ "type": "webhook", "url": format!("http://127.0.0.1:{port}/wake") }] });
 
         client.post("/_electric/runners", &json!({ "id": RUNNER, "label": "The workers of the demo" })).await?;
-        let planner = json!({ "name": "planner", "description": "Gives jobs to workers (demo)", "default_dispatch_policy": policy });
+        let kind = |name: &str, description: &str, policy: &Json| json!({ "name": name, "description": description, "default_dispatch_policy": policy });
+        let planner = kind("planner", "Gives jobs to workers (demo)", &policy);
         client.post("/_electric/entity-types", &planner).await?;
         // Somebody else may run workers by now: see `reveille run`.
         if matches!(client.get("/_electric/entity-types/worker").await, Err(Failure::Refused { status: 404, .. })) {
-            let worker = json!({ "name": "worker", "description": "Answers after a moment (demo)", "default_dispatch_policy": runner_policy() });
+            let worker = kind("worker", "Answers after a moment (demo)", &runner_policy());
             client.post("/_electric/entity-types", &worker).await?;
         }
 
@@ -75,7 +77,7 @@ pub(super) async fn raise_the_curtain(client: &Client, open: &Opening, timeline:
     timeline.tell("you", What::Did { text: format!("spawn {} with \"{GREETING}\"", open.planner), wrote: None });
     let body = json!({ "initialMessage": GREETING, "tags": { "demo": TAG }, "dispatch_policy": policy });
     match client.put(&format!("/_electric/entities{}", open.planner), &body).await {
-        Err(Failure::Refused { status, .. }) if status == 409 => Ok(()),
+        Err(Failure::Refused { status: 409, .. }) => Ok(()),
         result => result.map(|_| ()),
     }
 }
@@ -96,7 +98,8 @@ async fn unfinished(client: &Client, planner: &Json, port: u16) -> Result<Option
 
 /// Listens where the last planner was reached, else next to the server, else anywhere.
 async fn listen(client: &Client, last: Option<u16>) -> Result<TcpListener, Failure> {
-    let beside = client.base().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).and_then(|p| p.checked_add(1));
+    let beside =
+        client.base().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).and_then(|p| p.checked_add(1));
     let mut refused = None;
     for port in [last, beside, Some(0)].into_iter().flatten() {
         match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {

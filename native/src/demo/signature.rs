@@ -52,8 +52,11 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn parse(header: &'a str) -> Option<Self> {
-        let parts: Vec<(&str, &str)> =
-            header.split(',').map(|part| part.split_once('=')).map(|p| p.map(|(n, v)| (n.trim(), v.trim()))).collect::<Option<_>>()?;
+        let parts: Vec<(&str, &str)> = header
+            .split(',')
+            .map(|part| part.split_once('='))
+            .map(|p| p.map(|(n, v)| (n.trim(), v.trim())))
+            .collect::<Option<_>>()?;
         let find = |name: &str| parts.iter().rfind(|(n, _)| *n == name).map(|(_, value)| *value);
         let signature: [u8; 64] = URL_SAFE_NO_PAD.decode(find("ed25519")?).ok()?.try_into().ok()?;
         Some(Self { at: find("t")?.parse().ok()?, key: find("kid")?, signature: Signature::from_bytes(&signature) })

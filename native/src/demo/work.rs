@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::client::wake::Row;
+use crate::client::wake::{Row, row as new};
 
 /// One thing to do in a wake.
 #[derive(Debug, PartialEq)]
@@ -29,7 +29,11 @@ pub(super) enum Act {
 /// Decides by all rows, and those of them that are new. `now_ms` is only remembered, to tell later how late a timer was.
 pub(super) fn decide(rows: &[Row], fresh: &[&Row], now_ms: u64) -> Vec<Act> {
     let messages = fresh.iter().filter(|row| row.json["type"] == "inbox");
-    messages.filter_map(|row| if row.json["value"]["message_type"] == TIMER { answer(rows, row) } else { Some(sleep(row, now_ms)) }).collect()
+    messages
+        .filter_map(|row| {
+            if row.json["value"]["message_type"] == TIMER { answer(rows, row) } else { Some(sleep(row, now_ms)) }
+        })
+        .collect()
 }
 
 /// Of a new message: sleep over it.
@@ -43,9 +47,10 @@ fn sleep(row: &Row, now_ms: u64) -> Act {
         "afterMs": after_ms,
         "payload": { "run": run, "say": say, "after_ms": after_ms, "due_ms": now_ms + after_ms },
     });
+    let text = json!({ "status": "streaming", "run_id": run });
     let write = vec![
-        json!({ "type": "run", "key": run, "value": { "status": "started" }, "headers": { "operation": "insert" } }),
-        json!({ "type": "text", "key": format!("{run}-text"), "value": { "status": "streaming", "run_id": run }, "headers": { "operation": "insert" } }),
+        new("run", &run, json!({ "status": "started" }), "insert"),
+        new("text", &format!("{run}-text"), text, "insert"),
     ];
     Act::Sleep { message, write, after_ms }
 }
@@ -54,17 +59,20 @@ fn sleep(row: &Row, now_ms: u64) -> Act {
 fn answer(rows: &[Row], row: &Row) -> Option<Act> {
     let payload = &row.json["value"]["payload"];
     let (run, say) = (payload["run"].as_str()?, payload["say"].as_str()?);
-    let done = rows.iter().any(|row| row.json["type"] == "run" && row.json["key"] == run && row.json["headers"]["operation"] == "update");
+    let done = rows
+        .iter()
+        .any(|row| row.json["type"] == "run" && row.json["key"] == run && row.json["headers"]["operation"] == "update");
     if done {
         return None;
     }
     let id = format!("{run}-text");
     let deltas = say.split_inclusive(' ').enumerate().map(|(n, delta)| {
-        json!({ "type": "text_delta", "key": format!("{id}:{n}"), "value": { "text_id": id, "run_id": run, "delta": delta }, "headers": { "operation": "insert" } })
+        let value = json!({ "text_id": id, "run_id": run, "delta": delta });
+        new("text_delta", &format!("{id}:{n}"), value, "insert")
     });
     let end = [
-        json!({ "type": "text", "key": id, "value": { "status": "completed", "run_id": run }, "headers": { "operation": "update" } }),
-        json!({ "type": "run", "key": run, "value": { "status": "completed", "finish_reason": "stop" }, "headers": { "operation": "update" } }),
+        new("text", &id, json!({ "status": "completed", "run_id": run }), "update"),
+        new("run", run, json!({ "status": "completed", "finish_reason": "stop" }), "update"),
     ];
     Some(Act::Answer { write: deltas.chain(end).collect(), say: say.to_owned() })
 }
@@ -81,7 +89,9 @@ mod tests {
     use super::*;
 
     fn inbox(offset: &str, value: Json) -> Row {
-        Row::of(&json!({ "type": "inbox", "key": "m", "value": value, "headers": { "operation": "insert", "offset": offset } }))
+        Row::of(
+            &json!({ "type": "inbox", "key": "m", "value": value, "headers": { "operation": "insert", "offset": offset } }),
+        )
     }
 
     #[test]
@@ -102,7 +112,9 @@ mod tests {
 
     #[test]
     fn any_message_gets_an_answer() {
-        for (payload, said) in [(json!("hi"), "You said: hi"), (json!(null), "You said: null"), (json!([1]), "You said: [1]")] {
+        for (payload, said) in
+            [(json!("hi"), "You said: hi"), (json!(null), "You said: null"), (json!([1]), "You said: [1]")]
+        {
             let row = inbox("01", json!({ "payload": payload }));
             let acts = decide(&[], &[&row], 0);
             assert!(matches!(&acts[..], [Act::Sleep { message, .. }] if message["payload"]["say"] == said), "{acts:?}");

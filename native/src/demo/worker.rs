@@ -51,7 +51,8 @@ impl Worker {
     /// Says that the runner lives. The next one comes soon enough if this one is lost.
     fn beat(&self) {
         let (client, path) = (self.client.clone(), format!("/_electric/runners/{}/heartbeat", self.runner));
-        let body = json!({ "lease_ms": 3 * BEAT.as_millis() as u64, "diagnostics": { "status": "streaming", "stream_connected": true, "last_heartbeat_ok": true } });
+        let diagnostics = json!({ "status": "streaming", "stream_connected": true, "last_heartbeat_ok": true });
+        let body = json!({ "lease_ms": 3 * BEAT.as_millis() as u64, "diagnostics": diagnostics });
         tokio::spawn(async move { client.post(&path, &body).await.map(|_| ()) });
     }
 
@@ -77,18 +78,19 @@ impl Worker {
         if !fresh.is_empty() {
             self.timeline.tell_at(at, entity, What::Woke { cause: Cause::of(&fresh), by: "runner" });
         }
-        let (mut rows, mut done) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
         for act in decide(&read.rows, &fresh, now_ms()) {
             match act {
                 Act::Sleep { message, write, after_ms } => {
                     // First the timer, then the row that says so: an agent that dies in between sets it twice, not never.
+                    let text = format!("sets a timer of {after_ms} ms, and sleeps");
+                    self.timeline.tell(entity, What::Did { text, wrote: None });
                     wake.call_as_agent(&format!("/_electric/entities{entity}/send"), message).await?;
                     rows.extend(write);
-                    done.push(What::Did { text: format!("sets a timer of {after_ms} ms; sleeps"), wrote: None });
                 }
                 Act::Answer { write, say } => {
                     rows.extend(write);
-                    done.push(What::Did { text: format!("answers \"{say}\"; sleeps"), wrote: Some(say) });
+                    self.timeline.tell(entity, What::Did { text: format!("answers \"{say}\""), wrote: Some(say) });
                 }
             }
         }
@@ -99,9 +101,7 @@ impl Worker {
         }
         let after = wake.read(&read.end).await?;
         wake.done(Some(consumed(&after.rows, &read.end, &end))).await?;
-        for what in done {
-            self.timeline.tell(entity, what);
-        }
+        self.timeline.tell(entity, What::Sleeps);
         Ok(())
     }
 }

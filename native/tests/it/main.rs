@@ -7,11 +7,17 @@ mod broken;
 mod client;
 mod command;
 mod crowd;
+#[cfg(unix)]
+mod demo;
 mod disk;
 mod live;
 mod metrics;
 mod panics;
+#[cfg(unix)]
+mod process;
 mod readers;
+#[cfg(unix)]
+mod run;
 mod shutdown;
 mod suite;
 mod timers;
