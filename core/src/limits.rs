@@ -8,6 +8,12 @@ pub const BODY: usize = 1 << 20;
 pub const APPEND: usize = 8 << 20;
 /// The deepest nesting of JSON that is accepted.
 pub const JSON_DEPTH: usize = 128;
+/// The most steps that one command spends on its schemas: some hundred milliseconds.
+pub const CHECK: usize = 4 << 20;
+/// The most complaints about one body or value.
+pub const COMPLAINTS: usize = 100;
+/// Complaints that are longer together are cut short.
+pub const COMPLAINT_TEXT: usize = 64 << 10;
 /// The longest path.
 pub const PATH: usize = 2048;
 /// The most messages that one append may carry.

@@ -5,11 +5,12 @@ use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::types::{Definition, View};
+use super::{collection, slash_command, type_schemas, validate};
 use crate::dispatch::Policy;
 use crate::dispatch::link::check_url;
 use crate::effect::{EffectId, Fetch, Fetched};
 use crate::engine::Done;
-use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
+use crate::http::{Body, Call, Error, Refusal, Request, Response, escape, failure};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
 use crate::pending::Pending;
 use crate::store::{EntityTypeRow, Tx};
@@ -46,6 +47,7 @@ failure! {
 pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
     let asked = Asked::of(&Body::of(call.request)?)?;
+    asked.check_collections()?;
     if let Some(endpoint) = &asked.serve_endpoint {
         check_url(endpoint)?;
         if asked.description.is_none() && asked.creation_schema.is_none() {
@@ -107,6 +109,7 @@ impl Discovery {
             return Err(NameMismatch { found: asked.name, wanted: self.name.clone() }.into());
         }
         asked.serve_endpoint = Some(self.endpoint.clone());
+        asked.check_collections()?;
         store(tx, asked)
     }
 }
@@ -142,6 +145,13 @@ impl Asked {
             let message = "`permission_grants` are not supported yet: every principal may spawn every type";
             return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message));
         }
+        for (name, form) in
+            [("slash_commands", slash_command::FORM), ("externally_writable_collections", collection::FORM)]
+        {
+            for (path, message) in body.raw(name).map(|raw| validate::form(form, raw)).unwrap_or_default() {
+                body.complain(format!("/{name}{path}"), message);
+            }
+        }
         Self::of_manifest(body)
     }
 
@@ -161,7 +171,7 @@ impl Asked {
         for map in ["inbox_schemas", "state_schemas"] {
             for (key, value) in body.json(map).as_ref().and_then(Json::as_object).into_iter().flatten() {
                 if !value.is_object() {
-                    body.complain(format!("/{map}/{key}"), "must be object");
+                    body.complain(format!("/{map}/{}", escape(key)), "must be object");
                 }
             }
         }
@@ -170,6 +180,16 @@ impl Asked {
         }
         body.check()?;
         Ok(asked)
+    }
+
+    fn check_collections(&self) -> Result<(), Refusal> {
+        self.collections.as_deref().map_or(Ok(()), collection::check)
+    }
+
+    fn check_commands(&self) -> Result<(), Refusal> {
+        let Some(commands) = &self.slash_commands else { return Ok(()) };
+        let complaints = slash_command::check(commands);
+        if complaints.is_empty() { Ok(()) } else { Err(validate::invalid(&complaints)) }
     }
 }
 
@@ -187,7 +207,6 @@ pub(super) fn policy(body: &Body<'_>, name: &str) -> Option<Policy> {
 }
 
 fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
-    let description = asked.description.unwrap_or_default();
     if asked.name.is_empty() {
         return Err(MissingField { name: "name" }.into());
     }
@@ -197,15 +216,18 @@ fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
     if asked.name.starts_with('_') {
         return Err(Reserved.into());
     }
-    if description.is_empty() {
+    if asked.description.as_deref().is_none_or(str::is_empty) {
         return Err(MissingField { name: "description" }.into());
     }
+    type_schemas::admit_all(&asked.creation_schema, &asked.inbox_schemas, &asked.state_schemas)?;
+    asked.check_commands()?;
     let policy = asked.policy.or_else(|| asked.serve_endpoint.as_deref().map(Policy::webhook));
     let existing = tx.entity_type(&asked.name)?;
+    let schemas = type_schemas::keep(tx, existing.as_ref(), &asked.inbox_schemas, &asked.state_schemas)?;
     let row = EntityTypeRow {
         name: asked.name,
         definition: Definition {
-            description,
+            description: asked.description.unwrap_or_default(),
             creation_schema: asked.creation_schema,
             inbox_schemas: asked.inbox_schemas,
             state_schemas: asked.state_schemas,
@@ -214,6 +236,7 @@ fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
             serve_endpoint: asked.serve_endpoint,
             default_dispatch_policy: policy.map(|p| p.json()),
         },
+        schemas,
         revision: existing.as_ref().map_or(1, |e| e.revision + 1),
         created_at: existing.map_or(tx.now, |e| e.created_at),
         updated_at: tx.now,

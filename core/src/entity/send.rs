@@ -6,11 +6,12 @@ use serde_json::json;
 use super::inbox::{self, Message, Stored};
 use super::show::find;
 use super::status::Change;
+use super::validate;
 use crate::dispatch::{link, write_token};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::limits::DELAY;
-use crate::store::{EntityRow, SqlError, TimerKind, Tx};
+use crate::store::{EntityRow, EntityTypeRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class};
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Span;
@@ -57,7 +58,10 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if !entity.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());
     }
-    let payload = body.raw("payload").ok_or(NoPayload)?;
+    let registered = if kind.is_some() || entity.policy.is_none() { tx.entity_type(&entity.kind)? } else { None };
+    let payload = body.raw("payload");
+    validate::message(tx, &entity, registered.as_ref(), kind.as_deref(), payload)?;
+    let payload = payload.ok_or(NoPayload)?;
     let message = Message {
         payload,
         from: Some(by.url()),
@@ -68,7 +72,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         mode,
         position,
     };
-    back_fill(tx, &mut entity)?;
+    back_fill(tx, &mut entity, registered.as_ref())?;
     link::link(tx, &entity)?;
     if after > Span::ZERO {
         let id = tx.insert_delayed_send(entity.id, &message.stored())?;
@@ -80,7 +84,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
 
-/// A delayed send is due. One whose entity no longer takes messages is dropped with it.
+/// A delayed send is due. It is dropped when its entity no longer takes messages, or no longer such a message.
 pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
     let Some(send) = tx.delayed_send(id)? else { return Ok(()) };
     tx.delete_delayed_send(id)?;
@@ -88,6 +92,11 @@ pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
     let stored: Stored = serde_json::from_str(&send.message)
         .map_err(|e| SqlError::new(format!("a stored message does not parse: {e}")))?;
     let mut message = Message::restored(&stored);
+    let registered = if message.kind.is_some() { tx.entity_type(&entity.kind)? } else { None };
+    match validate::message(tx, &entity, registered.as_ref(), message.kind.as_deref(), Some(message.payload)) {
+        Err(Error::Refused(_)) => return Ok(()),
+        fits => fits?,
+    }
     message.key.get_or_insert_with(|| format!("scheduled-task-{id}"));
     link::link(tx, &entity)?;
     deliver(tx, &mut entity, &message, &tx.draw.uuid(), Cause::outside(Class::Named))
@@ -122,15 +131,11 @@ fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&s
 }
 
 /// Gives an entity without a policy its type's current one.
-fn back_fill(tx: &Tx<'_>, entity: &mut EntityRow) -> Result<(), Error> {
+fn back_fill(tx: &Tx<'_>, entity: &mut EntityRow, registered: Option<&EntityTypeRow>) -> Result<(), Error> {
     if entity.policy.is_some() {
         return Ok(());
     }
-    let default = match tx.entity_type(&entity.kind)? {
-        Some(kind) => kind.definition.policy()?,
-        None => None,
-    };
-    if let Some(policy) = default {
+    if let Some(policy) = registered.map(|kind| kind.definition.policy()).transpose()?.flatten() {
         entity.policy = Some(policy.json().to_string());
         entity.updated_at = tx.now;
         tx.update_entity(entity)?;

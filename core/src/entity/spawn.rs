@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 
 use super::inbox::{self, Message};
 use super::register::policy;
+use super::schema::read;
 use super::status::Status;
 use super::types::UnknownEntityType;
+use super::validate;
 use super::view::View;
 use crate::dispatch::{Policy, link, resolve};
 use crate::engine::Done;
@@ -74,6 +76,9 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if let Some(policy) = &policy {
         link::check(tx, by, policy)?;
     }
+    if let (Some(schema), Some(args)) = (&registered.definition.creation_schema, spawn.args) {
+        validate::args(schema, args)?;
+    }
     let url = format!("/{kind}/{id}");
     let path = format!("{url}/main");
     if tx.stream(&path)?.is_some() {
@@ -92,6 +97,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         parent: parent.as_ref().map(|p| p.url.clone()),
         created_by: by.url(),
         type_revision: registered.revision,
+        schemas: registered.schemas,
         next_wake: Time::ZERO,
         created_at: tx.now,
         updated_at: tx.now,
@@ -104,6 +110,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     link::link(tx, &entity)?;
     if let Some(message) = &spawn.message {
+        validate::message(tx, &entity, Some(&registered), message.kind.as_deref(), Some(message.payload))?;
         inbox::append(tx, &entity, &stream, message, &tx.draw.uuid(), Cause::outside(Class::Named))?;
     }
     let mut view = View::of(&entity);
@@ -159,7 +166,7 @@ fn birth(entity: &EntityRow, commands: Option<&RawValue>, now: Time) -> Vec<Stri
     let commands: Vec<&RawValue> = commands.and_then(|c| serde_json::from_str(c.get()).ok()).unwrap_or_default();
     for command in commands {
         let name = members(command.get()).into_iter().rfind(|(n, _)| n == "name").map_or("null", |(_, v)| v.get());
-        let mut value: serde_json::Value = serde_json::from_str(command.get()).unwrap_or_default();
+        let mut value = read(command.get()).unwrap_or_default();
         value["source"] = "static".into();
         value["updated_at"] = stamp.as_str().into();
         events.push(format!(

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::{Refusal, Request};
-use crate::limits::JSON_DEPTH;
+use crate::limits::{COMPLAINTS, JSON_DEPTH};
 use crate::stream::{depth, members, string};
 
 /// A JSON object from a request.
@@ -121,7 +121,7 @@ impl<'a> Body<'a> {
                     all.retain(|(k, _)| *k != key);
                     all.push((key.into_owned(), text.into_owned()));
                 }
-                None => self.complain(format!("/{name}/{key}"), "must be string"),
+                None => self.complain(format!("/{name}/{}", escape(&key)), "must be string"),
             }
         }
         Some(all)
@@ -162,9 +162,19 @@ fn invalid() -> Refusal {
 fn mismatch(complaints: Vec<(String, String)>) -> Refusal {
     let mut refusal =
         Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "Request body does not match API schema");
-    refusal.details =
-        Some(complaints.into_iter().map(|(path, message)| json!({ "path": path, "message": message })).collect());
+    refusal.details = Some(details(&complaints));
     refusal
+}
+
+/// Complaints as the wire has them, as many as an answer holds. The path of the whole is `/`.
+pub(crate) fn details(complaints: &[(String, String)]) -> Json {
+    let detail = |(path, message): &(String, String)| json!({ "path": if path.is_empty() { "/" } else { path }, "message": message });
+    complaints.iter().take(COMPLAINTS).map(detail).collect()
+}
+
+/// A member's name as it stands in a JSON pointer.
+pub(crate) fn escape(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }
 
 #[cfg(test)]
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn complaints_are_gathered_and_named() {
-        let request = request(r#"{"label":7,"tags":{"a":1},"on":"x","extra":null}"#);
+        let request = request(r#"{"label":7,"tags":{"a/b~c":1},"on":"x","extra":null}"#);
         let body = Body::of(&request).expect("an object");
         body.required_text("id");
         body.text("label");
@@ -202,7 +212,7 @@ mod tests {
         for want in [
             "must have required property 'id'",
             "/label",
-            "/tags/a",
+            "/tags/a~1b~0c",
             "must be boolean",
             "must NOT have additional properties",
         ] {

@@ -21,6 +21,8 @@ pub(crate) struct EntityRow {
     pub(crate) parent: Option<String>,
     pub(crate) created_by: String,
     pub(crate) type_revision: i64,
+    /// The schema set of its type when it was spawned.
+    pub(crate) schemas: Option<i64>,
     /// When the next wake may be written once causes run too deep.
     pub(crate) next_wake: Time,
     pub(crate) created_at: Time,
@@ -39,8 +41,8 @@ pub(crate) struct Filter<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.next_wake, \
-             e.created_at, e.updated_at FROM entity e ",
+            "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.schemas, \
+             e.next_wake, e.created_at, e.updated_at FROM entity e ",
             $rest
         )
     };
@@ -60,9 +62,10 @@ impl EntityRow {
             parent: row.opt_text(7)?.map(str::to_owned),
             created_by: row.text(8)?.to_owned(),
             type_revision: row.int(9)?,
-            next_wake: Time::from_millis(row.int(10)?),
-            created_at: Time::from_millis(row.int(11)?),
-            updated_at: Time::from_millis(row.int(12)?),
+            schemas: row.opt_int(10)?,
+            next_wake: Time::from_millis(row.int(11)?),
+            created_at: Time::from_millis(row.int(12)?),
+            updated_at: Time::from_millis(row.int(13)?),
         })
     }
 }
@@ -96,8 +99,9 @@ impl Read<'_> {
 impl Tx<'_> {
     pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
         self.write(
-            "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, next_wake, created_at, updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
+             updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             &[
                 e.id.into(),
                 (&e.url).into(),
@@ -109,6 +113,7 @@ impl Tx<'_> {
                 e.parent.as_ref().into(),
                 (&e.created_by).into(),
                 e.type_revision.into(),
+                e.schemas.into(),
                 e.next_wake.into(),
                 e.created_at.into(),
                 e.updated_at.into(),

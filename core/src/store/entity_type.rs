@@ -9,6 +9,8 @@ use crate::time::Time;
 pub(crate) struct EntityTypeRow {
     pub(crate) name: String,
     pub(crate) definition: Definition,
+    /// The schema set of its messages and events.
+    pub(crate) schemas: Option<i64>,
     pub(crate) revision: i64,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
@@ -20,22 +22,23 @@ impl EntityTypeRow {
             name: row.text(0)?.to_owned(),
             definition: serde_json::from_str(row.text(1)?)
                 .map_err(|e| SqlError::new(format!("a stored type does not parse: {e}")))?,
-            revision: row.int(2)?,
-            created_at: Time::from_millis(row.int(3)?),
-            updated_at: Time::from_millis(row.int(4)?),
+            schemas: row.opt_int(2)?,
+            revision: row.int(3)?,
+            created_at: Time::from_millis(row.int(4)?),
+            updated_at: Time::from_millis(row.int(5)?),
         })
     }
 }
 
 impl Read<'_> {
     pub(crate) fn entity_type(&self, name: &str) -> Result<Option<EntityTypeRow>, SqlError> {
-        let sql = "SELECT name, definition, revision, created_at, updated_at FROM entity_type WHERE name = ?1";
+        let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type WHERE name = ?1";
         self.one(sql, &[name.into()], EntityTypeRow::from)
     }
 
     /// All types by name.
     pub(crate) fn entity_types(&self, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
-        let sql = "SELECT name, definition, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1";
+        let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1";
         self.all(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()], EntityTypeRow::from)
     }
 }
@@ -44,11 +47,12 @@ impl Tx<'_> {
     pub(crate) fn write_entity_type(&self, row: &EntityTypeRow) -> Result<(), SqlError> {
         let definition = serde_json::to_string(&row.definition).expect("a definition has string keys and serialises");
         self.write(
-            "INSERT INTO entity_type (name, definition, revision, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (name) DO UPDATE SET definition = ?2, revision = ?3, updated_at = ?5",
+            "INSERT INTO entity_type (name, definition, schemas, revision, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (name) DO UPDATE SET definition = ?2, schemas = ?3, revision = ?4, updated_at = ?6",
             &[
                 (&row.name).into(),
                 (&definition).into(),
+                row.schemas.into(),
                 row.revision.into(),
                 row.created_at.into(),
                 row.updated_at.into(),

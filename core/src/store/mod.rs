@@ -14,6 +14,7 @@ mod producer;
 mod registration;
 mod run;
 mod runner;
+mod schema_set;
 mod setting;
 mod sql;
 mod stream;

@@ -10,6 +10,7 @@ use super::producer::{Accepted, Judgement, Producer, judge};
 use super::write::{Cause, Class, close, write};
 use crate::dispatch::write_token;
 use crate::engine::Done;
+use crate::entity::validate;
 use crate::http::{Call, Error, Refusal, Response};
 use crate::store::{StreamRow, Tx, media_type};
 
@@ -47,6 +48,9 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let content = if request.body.is_empty() { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
     if content.as_ref().is_some_and(Content::is_empty) {
         return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append of no messages").into());
+    }
+    if let (Owner::Entity(entity), Some(Content::Json(messages))) = (&owner, &content) {
+        validate::events(tx, entity, messages)?;
     }
     check_seq(&mut stream, request.header("stream-seq"))?;
 

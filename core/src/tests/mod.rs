@@ -3,4 +3,5 @@
 mod driver;
 mod laws;
 mod loops;
+mod schemas;
 mod world;

@@ -54,10 +54,18 @@ CREATE TABLE run (
 CREATE TABLE entity_type (
   name TEXT PRIMARY KEY,
   definition TEXT NOT NULL,        -- JSON: description, schemas, commands, collections, endpoint, policy
+  schemas INTEGER,                 -- the schema set of its messages and events, if it has any
   revision INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Schemas of messages and events that types have or had: never changed, shared by the entities that were spawned then.
+CREATE TABLE schema_set (
+  id INTEGER PRIMARY KEY,
+  inbox TEXT,                      -- JSON {message type: schema}
+  state TEXT                       -- JSON {event type: schema}
+) STRICT;
 
 -- An entity shares the row id of its main stream, whose path is its URL and `/main`.
 CREATE TABLE entity (
@@ -71,6 +79,7 @@ CREATE TABLE entity (
   parent TEXT,                     -- entity URL
   created_by TEXT NOT NULL,        -- principal URL
   type_revision INTEGER NOT NULL,
+  schemas INTEGER,                 -- the schema set of its type when it was spawned
   next_wake INTEGER NOT NULL,      -- when the next wake may be written once causes run too deep
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
