@@ -249,6 +249,10 @@ impl<S: Sql> Engine<S> {
         for row in due {
             self.run_carefully(&row, now, entropy, &mut turn)?;
         }
+        let free = self.free_slots();
+        for row in Read::new(&self.sql, &self.config, now).waiting_timers(free.min(budget))? {
+            self.run_carefully(&row, now, entropy, &mut turn)?;
+        }
         turn.next_deadline = self.next_deadline()?;
         Ok(turn)
     }
@@ -298,7 +302,9 @@ impl<S: Sql> Engine<S> {
         })?;
         let clock = batch.clock();
         self.memory.clock.set(clock);
-        if let Some(row) = pushed? {
+        if let Some(pushed) = pushed? {
+            // Being pushed back was no failure: if it fails now, that is counted once.
+            let row = Timer { attempt: row.attempt, ..pushed };
             turn.absorb(
                 self.transact_one(now, |batch, scratch| schedule::run_row(&batch.handle(&entropy), &row, scratch)),
             );
@@ -332,9 +338,9 @@ impl<S: Sql> Engine<S> {
             for row in Read::new(&self.sql, &self.config, now).due_timers(now, TICK)? {
                 self.run_carefully(&row, now, entropy, &mut turn)?;
             }
-            turn.absorb(self.transact_one(now, |batch, scratch| {
-                batch.give_up_waiting(&entropy, scratch);
-                schedule::run_waiting(&batch.handle(&entropy), scratch)
+            turn.absorb(self.transact_one(now, |batch, scratch| match batch.give_up_waiting(&entropy, scratch) {
+                Fate::Done => schedule::run_waiting(&batch.handle(&entropy), scratch),
+                Fate::Spoiled => Fate::Spoiled,
             }));
         }
         let clock = self.memory.clock.get();
@@ -374,9 +380,16 @@ impl<S: Sql> Engine<S> {
                     dress(&mut response, request, &self.config, Cost::default());
                     turn.replies.push((*ticket, Reply::Whole(response)));
                 }
-                // Its row is due again when the effect's time is up.
+                // A delivery's row is due again when its time is up; a parked command is answered.
                 Command::Outcome { effect, .. } => {
                     self.memory.in_flight.remove(effect);
+                    let parked = match effect {
+                        EffectId::Pending(number) => self.memory.pending.remove(number),
+                        EffectId::Delivery { .. } => None,
+                    };
+                    if let Some((ticket, pending)) = parked {
+                        turn.replies.push((ticket, pending.dress(Reply::Whole(unavailable()))));
+                    }
                 }
                 Command::Tick { .. } => {}
             }

@@ -2,8 +2,8 @@
 
 use crate::time::Span;
 
-/// The largest body of an ordinary JSON request.
-pub const BODY: usize = 1 << 20;
+/// The largest body of an ordinary JSON request: what comes of it fits in one value of the store.
+pub const BODY: usize = 900_000;
 /// The largest body appended to a stream.
 pub const APPEND: usize = 8 << 20;
 /// The deepest nesting of JSON that is accepted.
@@ -26,7 +26,7 @@ pub const READ: usize = 1 << 20;
 pub const TAGS: usize = 256;
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
-/// The most wakes that one append commits with itself.
+/// How many registrations are looked at together.
 pub const FAN_OUT: usize = 256;
 /// The most `Fetch` effects that one turn may carry.
 pub const EFFECTS_A_TURN: usize = 32;
@@ -40,6 +40,8 @@ pub const LIST: usize = 10_000;
 pub const ANSWER: usize = 256 << 10;
 /// The longest response text that a wake carries of a finished child; cut longer ones are marked.
 pub const RESPONSE: usize = 64 << 10;
+/// The most finished runs of one append whose answers are read.
+pub const ANSWERS: usize = 16;
 /// How far the bounded read for a finished child goes from where its run began.
 pub const RESPONSE_READ: usize = 4 << 20;
 /// How long a webhook or a serve endpoint may take.

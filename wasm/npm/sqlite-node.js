@@ -85,10 +85,11 @@ class NodeDatabase {
   }
 
   /** What a changed row counts for: itself, and each index entry that changes with it. */
-  #cost({ table, columns }) {
+  #cost({ table, columns, gone }) {
     const rows = (sql, name) => this.#db.prepare(sql).all(name)
     const isItsOwnIndex = rows('SELECT wr FROM pragma_table_list(?)', table).some(({ wr }) => wr)
     const indexes = rows('SELECT name, origin FROM pragma_index_list(?)', table).filter(({ origin }) => !(isItsOwnIndex && origin === 'pk'))
+    if (gone) return 1 // a deleted row takes its index entries with it: the platform counts one
     if (!columns) return 1 + indexes.length
     const touched = ({ name }) => rows('SELECT name FROM pragma_index_info(?)', name).some((column) => columns.has(column.name))
     return 1 + indexes.filter(touched).length
@@ -100,6 +101,7 @@ function parseWrite(sql) {
   const [, verb, table] = /^\s*(INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|DELETE\s+FROM|UPDATE)\s+(\w+)/i.exec(sql) ?? []
   if (!verb) return undefined
   const returning = /\bRETURNING\b/i.test(sql)
+  if (/^DELETE/i.test(verb)) return { table, returning, gone: true }
   if (verb.toUpperCase() !== 'UPDATE') return { table, returning }
   const [, list] = /\bSET\b(.*?)(?:\bWHERE\b|\bRETURNING\b|$)/is.exec(sql)
   return { table, returning, columns: new Set([...list.matchAll(/(\w+)\s*=/g)].map(([, column]) => column)) }

@@ -106,9 +106,9 @@ fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[(String, Opt
     if acks.is_empty() {
         return Ok(());
     }
-    let links = tx.links(subscription.id)?;
+    let mut links = tx.links(subscription.id)?;
     for (path, offset) in acks {
-        let link = links.iter().find(|l| l.path == *path);
+        let link = links.iter_mut().find(|l| l.path == *path);
         let found = link.and_then(|l| offset.filter(|o| l.acked <= *o && *o <= l.tail).map(|o| (l, o)));
         let Some((link, offset)) = found else {
             let message = format!("an acknowledgement of `{path}` lies between what is acknowledged and its tail");
@@ -116,6 +116,7 @@ fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[(String, Opt
         };
         if link.acked < offset {
             tx.acknowledge(link.stream, subscription.id, offset)?;
+            link.acked = offset;
         }
     }
     Ok(())

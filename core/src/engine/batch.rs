@@ -107,8 +107,10 @@ impl<'a> Batch<'a> {
             Command::Request { ticket, request } => self.request(*ticket, request, entropy, &mut scratch),
             Command::Tick { budget } => {
                 let entropy = self.config.virtual_time.as_ref().map_or(*entropy, Virtual::entropy);
-                self.give_up_waiting(&entropy, &mut scratch);
-                schedule::tick(&self.handle(&entropy), *budget, &mut scratch)
+                match self.give_up_waiting(&entropy, &mut scratch) {
+                    Fate::Done => schedule::tick(&self.handle(&entropy), *budget, &mut scratch),
+                    Fate::Spoiled => Fate::Spoiled,
+                }
             }
             Command::Outcome { effect, result } => {
                 let entropy =
@@ -180,12 +182,16 @@ impl<'a> Batch<'a> {
     }
 
     /// Answers the parked commands whose effect never came back.
-    pub(super) fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) {
-        let late: Vec<u64> =
-            self.memory.pending.iter().filter(|(_, (_, p))| p.deadline() <= self.now).map(|(n, _)| *n).collect();
+    pub(super) fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
+        let waiting = self.memory.pending.iter();
+        let late: Vec<u64> = waiting.filter(|(_, (_, p))| p.deadline() <= self.now).map(|(n, _)| *n).collect();
         for number in late {
-            self.outcome(&EffectId::Pending(number), &Err("timed out".to_owned()), entropy, scratch);
+            let timed_out = Err("timed out".to_owned());
+            if self.outcome(&EffectId::Pending(number), &timed_out, entropy, scratch) == Fate::Spoiled {
+                return Fate::Spoiled;
+            }
         }
+        Fate::Done
     }
 
     fn outcome(&self, effect: &EffectId, result: &Fetched, entropy: &Entropy, scratch: &mut Scratch) -> Fate {

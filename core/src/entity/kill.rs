@@ -76,6 +76,9 @@ fn apply(
     if effect.status.is_terminal() {
         terminate(tx, &entity)?;
     }
+    if effect.status == Status::Paused && previous != Status::Paused {
+        subscription::park(tx, entity.id)?;
+    }
     if previous == Status::Paused && effect.status == Status::Idle {
         subscription::resume(tx, entity.id)?;
     }

@@ -72,7 +72,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         mode,
         position,
     };
-    back_fill(tx, &mut entity, registered.as_ref())?;
+    back_fill(tx, by, &mut entity, registered.as_ref())?;
     link::link(tx, &entity)?;
     if after > Span::ZERO {
         let id = tx.insert_delayed_send(entity.id, &message.stored())?;
@@ -130,12 +130,19 @@ fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&s
     if by.kind() == "agent" && path == format!("/{}", by.id()) { Ok(outside) } else { Err(ImpostorAgent.into()) }
 }
 
-/// Gives an entity without a policy its type's current one.
-fn back_fill(tx: &Tx<'_>, entity: &mut EntityRow, registered: Option<&EntityTypeRow>) -> Result<(), Error> {
+/// Gives an entity without a policy its type's current one, if its creator may use it.
+fn back_fill(
+    tx: &Tx<'_>,
+    by: &Principal,
+    entity: &mut EntityRow,
+    registered: Option<&EntityTypeRow>,
+) -> Result<(), Error> {
     if entity.policy.is_some() {
         return Ok(());
     }
     if let Some(policy) = registered.map(|kind| kind.definition.policy()).transpose()?.flatten() {
+        let creator = Principal::parse(&entity.created_by).unwrap_or_else(|| by.clone());
+        link::check(tx, &creator, &policy)?;
         entity.policy = Some(policy.json().to_string());
         entity.updated_at = tx.now;
         tx.update_entity(entity)?;

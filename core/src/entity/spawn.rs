@@ -103,6 +103,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         updated_at: tx.now,
     };
     tx.insert_entity(&entity)?;
+    wake::register::forget_strangers(tx, &entity)?;
     let first = birth(&entity, registered.definition.slash_commands.as_deref(), tx.now);
     write(tx, &stream, &Content::Json(first.iter().map(String::as_str).collect()), Cause::outside(Class::Named))?;
     if let Some(wake) = &spawn.wake {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -115,13 +116,15 @@ impl<'a> Body<'a> {
     pub(crate) fn strings(&self, name: &str) -> Option<Vec<(String, String)>> {
         let raw = self.object(name)?;
         let mut all: Vec<(String, String)> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for (key, value) in members(raw.get()) {
-            match string(value) {
-                Some(text) => {
-                    all.retain(|(k, _)| *k != key);
+            match (string(value), places.get(&*key)) {
+                (Some(text), Some(place)) => all[*place].1 = text.into_owned(),
+                (Some(text), None) => {
+                    places.insert(key.clone().into_owned(), all.len());
                     all.push((key.into_owned(), text.into_owned()));
                 }
-                None => self.complain(format!("/{name}/{}", escape(&key)), "must be string"),
+                (None, _) => self.complain(format!("/{name}/{}", escape(&key)), "must be string"),
             }
         }
         Some(all)

@@ -66,13 +66,13 @@ pub(crate) fn push_back(tx: &Tx<'_>, row: &Timer, reason: &str) -> Result<Option
     let later = Timer { due_at: tx.now + backoff(attempt), attempt, ..*row };
     if attempt < ATTEMPTS {
         if row.kind == TimerKind::Subscription {
-            subscription::rearmed(tx, row.subject, Some(later.due_at))?;
+            subscription::rearmed(tx, row.subject, later.due_at)?;
         }
         tx.write_timer(&later, Some(reason))?;
         return Ok(Some(later));
     }
     if row.kind == TimerKind::Subscription {
-        subscription::rearmed(tx, row.subject, None)?;
+        subscription::buried(tx, row.subject, reason)?;
     }
     tx.bury(row, reason)?;
     Ok(None)

@@ -25,6 +25,10 @@ pub(crate) struct WakeInFlight {
     pub(crate) held: bool,
     /// Who claimed it.
     pub(crate) holder: Option<String>,
+    /// Since when it is held.
+    pub(crate) claimed_at: Option<Time>,
+    /// The last sign of life of whoever holds it.
+    pub(crate) heartbeat_at: Option<Time>,
     /// Until when, while held.
     pub(crate) lease_until: Option<Time>,
     /// Announcements so far.
@@ -60,7 +64,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, s.snapshot, s.held, s.holder, \
-             s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at FROM subscription s ",
+             s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at, s.claimed_at, s.heartbeat_at FROM subscription s ",
             $rest
         )
     };
@@ -81,6 +85,8 @@ impl SubscriptionRow {
                 snapshot: row.text(9)?.to_owned(),
                 held: row.int(10)? != 0,
                 holder: row.opt_text(11)?.map(str::to_owned),
+                claimed_at: time(21)?,
+                heartbeat_at: time(22)?,
                 lease_until: time(12)?,
                 attempt: row.int(13)?,
                 due_at: time(14)?,
@@ -162,7 +168,8 @@ impl Tx<'_> {
         let wake = s.wake.as_ref();
         self.write(
             "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = ?5, held = ?6, holder = ?7, lease_until = ?8, \
-             attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16 WHERE id = ?1",
+             attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16, \
+             claimed_at = ?17, heartbeat_at = ?18 WHERE id = ?1",
             &[
                 s.id.into(),
                 s.generation.into(),
@@ -180,6 +187,8 @@ impl Tx<'_> {
                 s.serving.into(),
                 s.error.as_ref().into(),
                 s.timer_at.into(),
+                wake.and_then(|w| w.claimed_at).into(),
+                wake.and_then(|w| w.heartbeat_at).into(),
             ],
         )
     }

@@ -57,7 +57,9 @@ pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, caus
     let runs = wake::project_runs(tx, &source, &events, start)?;
     wake::wake(tx, &source, &events, end, &runs, cause)?;
     runs.settle(tx, stream.id)?;
-    subscription::moved(tx, stream, source.entity.as_ref(), cause.depth)?;
+    // What an entity writes about itself is no cause of its own next wake.
+    let depth = if cause.author == Some(stream.id) { 0 } else { cause.depth };
+    subscription::moved(tx, stream, source.entity.as_ref(), depth)?;
     Ok(end)
 }
 

@@ -11,6 +11,11 @@ use crate::time::Time;
 pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Option<&str>) -> Result<(), SqlError> {
     let until = tx.now + subscription.lease;
     let Some(wake) = &mut subscription.wake else { return Ok(()) };
+    if wake.held {
+        wake.heartbeat_at = Some(tx.now);
+    } else {
+        wake.claimed_at = Some(tx.now);
+    }
     wake.held = true;
     wake.due_at = None;
     wake.lease_until = Some(until);
@@ -27,6 +32,7 @@ pub(crate) fn end(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<boo
     status::released(tx, wake.trigger)?;
     let links = tx.links(subscription.id)?;
     let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
+        subscription.depth = 0;
         tx.update_subscription(subscription)?;
         return Ok(false);
     };
@@ -65,6 +71,11 @@ pub(crate) fn due(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
         }
         (Some(until), _) => arm(tx, &mut subscription, until)?,
         (None, Some(again)) if again > tx.now => arm(tx, &mut subscription, again)?,
+        // Its entity was paused, or has ended, since the wake began: what is pending stays so.
+        (None, _) if !status::admits(tx, wake.trigger)? => {
+            end(tx, &mut subscription)?;
+            return Ok(());
+        }
         (None, _) => {
             let links = tx.links(id)?;
             announce(tx, &mut subscription, &links)?;
@@ -73,10 +84,30 @@ pub(crate) fn due(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
     tx.update_subscription(&subscription)
 }
 
+/// The entity of a stream is paused: wakes that nobody holds end, and what is pending stays so.
+pub(crate) fn park(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
+    for mut subscription in tx.subscriptions_of(stream)? {
+        if subscription.wake.as_ref().is_some_and(|w| !w.held && w.trigger == stream) {
+            end(tx, &mut subscription)?;
+        }
+    }
+    Ok(())
+}
+
+/// The subscription's timer failed too often and is gone. A wake that nobody holds goes with it, so that whatever moves
+/// next begins another.
+pub(crate) fn buried(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), SqlError> {
+    let Some(mut subscription) = tx.subscription(id)? else { return Ok(()) };
+    subscription.timer_at = None;
+    subscription.error = Some(reason.to_owned());
+    subscription.wake = subscription.wake.filter(|w| w.held);
+    tx.update_subscription(&subscription)
+}
+
 /// The subscription's timer row was moved behind its back.
-pub(crate) fn rearmed(tx: &Tx<'_>, id: i64, at: Option<Time>) -> Result<(), SqlError> {
+pub(crate) fn rearmed(tx: &Tx<'_>, id: i64, at: Time) -> Result<(), SqlError> {
     if let Some(mut subscription) = tx.subscription(id)? {
-        subscription.timer_at = at;
+        subscription.timer_at = Some(at);
         tx.update_subscription(&subscription)?;
     }
     Ok(())

@@ -13,5 +13,5 @@ pub(crate) mod token;
 mod wake;
 
 pub(crate) use delivered::delivered;
-pub(crate) use lease::{due, end, hold, rearmed};
+pub(crate) use lease::{buried, due, end, hold, park, rearmed};
 pub(crate) use wake::{begin, moved, primary, resume, subscription_of};

@@ -49,6 +49,8 @@ pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i6
         snapshot: json!(snapshot).to_string(),
         held: false,
         holder: None,
+        claimed_at: None,
+        heartbeat_at: None,
         lease_until: None,
         attempt: 0,
         due_at: None,

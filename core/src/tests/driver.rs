@@ -15,6 +15,8 @@ pub(super) struct Memory {
     pub(super) fail_commit: Cell<bool>,
     /// Fails the statement whose text contains this, ending the transaction as a full disk does.
     pub(super) fail_on: RefCell<Option<&'static str>>,
+    /// Refuses each statement whose text contains this; the transaction goes on.
+    pub(super) refuse_on: RefCell<Option<&'static str>>,
 }
 
 impl Memory {
@@ -26,7 +28,13 @@ impl Memory {
             written: Cell::new(0),
             fail_commit: Cell::new(false),
             fail_on: RefCell::new(None),
+            refuse_on: RefCell::new(None),
         }
+    }
+
+    /// Changes the database behind the engine's back.
+    pub(super) fn execute(&self, sql: &str) {
+        self.db.execute(sql, []).expect("executes");
     }
 
     /// A number from the database.
@@ -58,6 +66,9 @@ impl Sql for Memory {
             *self.fail_on.borrow_mut() = None;
             self.db.execute_batch("ROLLBACK").map_err(lower)?;
             return Err(SqlError::new("database or disk is full"));
+        }
+        if self.refuse_on.borrow().is_some_and(|text| sql.contains(text)) {
+            return Err(SqlError::new("refused"));
         }
         let mut statement = self.db.prepare_cached(sql).map_err(lower)?;
         let columns = statement.column_count();

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::evaluate::{Change, Match, evaluate};
 use super::finished::{FinishedChild, answered, bare};
 use super::source::{Runs, Source};
-use crate::limits::{DEPTH, FAN_OUT, SPACING};
-use crate::store::{EntityRow, Registration, SqlError, TimerKind, Tx};
+use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
+use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Offset, write};
 
 /// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
@@ -64,6 +64,9 @@ impl Answers<'_> {
         if let Some((_, known)) = self.known.iter().find(|(key, _)| key == run) {
             return Ok(known.clone());
         }
+        if self.known.len() >= ANSWERS {
+            return Ok(bare(child, status));
+        }
         let start = self.runs.start(tx, child.id, run)?;
         let answer = answered(tx, child, run, status, start)?;
         self.known.push((run.to_owned(), answer.clone()));
@@ -110,7 +113,7 @@ fn deliver(
     let turn = subscriber.next_wake.max(tx.now);
     subscriber.next_wake = turn + SPACING;
     tx.update_entity(&subscriber)?;
-    if turn <= tx.now {
+    if turn <= tx.now || event.len() > MAX_VALUE {
         return append(tx, &subscriber, &event, depth);
     }
     tx.count(|c| c.wakes_slowed += 1);

@@ -161,6 +161,17 @@ fn check_stream(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> 
     }
 }
 
+/// An entity comes to be where others may have registered before it was there: those who may not read it are forgotten.
+pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    for registration in tx.registrations_on(&entity.url, 0, REGISTRATIONS)? {
+        let creator = tx.entity_by_id(registration.subscriber)?.and_then(|s| Principal::parse(&s.created_by));
+        if !creator.is_some_and(|c| permission::decide(&c, Permission::Read, &entity.created_by)) {
+            tx.delete_registration(registration.id)?;
+        }
+    }
+    Ok(())
+}
+
 fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {
     let new = NewRegistration {
         subscriber: subscriber.id,

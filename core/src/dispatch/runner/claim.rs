@@ -1,6 +1,7 @@
 //! `POST /_electric/runners/{id}/claim`: a runner takes a wake that was announced to it.
 
 use http::StatusCode;
+use serde_json::json;
 
 use super::UnknownRunner;
 use crate::dispatch::{enrich, status};
@@ -60,6 +61,12 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(AlreadyClaimed { holder: wake.holder.clone().unwrap_or_default() }.into());
     }
     let links = tx.links(subscription.id)?;
+    if let Some(first) = links.first() {
+        // Paused or at its end: there is nothing to do, and nothing is acknowledged.
+        if !status::admits(tx, first.stream)? {
+            return Ok(Response::json(StatusCode::OK, &json!({ "done": true })).into());
+        }
+    }
     let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
         if subscription.wake.is_some() {
             // Announced, and its stream has gone since: nothing must wait for it.
@@ -68,9 +75,6 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         }
         return Err(NoPendingWork.into());
     };
-    if !status::admits(tx, next.stream)? {
-        return Err(NoPendingWork.into());
-    }
     if subscription.wake.is_none() {
         subscription::begin(tx, &mut subscription, next.stream)?;
     }

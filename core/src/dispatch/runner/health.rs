@@ -79,6 +79,8 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
             "epoch": subscription.generation,
             "entity_url": url,
             "stream_path": format!("{url}/main"),
+            "claimed_at": wake.claimed_at.map(Time::iso),
+            "last_heartbeat_at": wake.heartbeat_at.map(Time::iso),
             "lease_expires_at": wake.lease_until.map(Time::iso),
         }));
     }

@@ -15,6 +15,11 @@ failure! {
 }
 
 failure! {
+    /// Somebody made a stream where the runner's wake stream belongs.
+    StreamInTheWay { path: String } => CONFLICT "INVALID_REQUEST", "a stream that is no runner's stands at {path}: delete it first"
+}
+
+failure! {
     /// The body's owner is not a principal.
     BadOwner { given: String } => BAD_REQUEST "INVALID_REQUEST",
     "owner_principal must be a valid principal URL (e.g. /principal/user%3Aalice), got: {given}"
@@ -49,8 +54,12 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(NotTheOwner.into());
     }
     let wake_stream = own_wake_stream(&id, wake_stream)?;
-    if tx.stream(&wake_stream)?.is_none() {
-        tx.insert_stream(&wake_stream, "application/json", tx.now)?;
+    match (tx.stream(&wake_stream)?, &existing) {
+        (None, _) => {
+            tx.insert_stream(&wake_stream, "application/json", tx.now)?;
+        }
+        (Some(_), Some(_)) => {}
+        (Some(_), None) => return Err(StreamInTheWay { path: wake_stream }.into()),
     }
     let runner = RunnerRow {
         serial: existing.as_ref().map_or_else(|| tx.next_id(), |r| r.serial),

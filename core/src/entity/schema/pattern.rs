@@ -34,7 +34,9 @@ impl Pattern {
 /// What compiling costs at most, in steps.
 pub(super) const COMPILING: usize = 2_000;
 
-/// The memory of an ordinary pattern, some 128 states.
-const SMALL: usize = 4 << 10;
-/// The memory of the largest pattern, some 2000 states.
-const LARGE: usize = 64 << 10;
+/// The memory of an ordinary pattern.
+const SMALL: usize = 128 * STATE;
+/// The memory of the largest pattern.
+const LARGE: usize = 2048 * STATE;
+/// The memory of one state: four words, so that every host admits about the same.
+const STATE: usize = 4 * size_of::<usize>();

@@ -98,6 +98,8 @@ CREATE TABLE subscription (
   snapshot TEXT,                   -- JSON {stream: tail} when the wake began
   held INTEGER NOT NULL,           -- 0 announced, 1 leased
   holder TEXT,                     -- who claimed it
+  claimed_at INTEGER,              -- since when, while leased
+  heartbeat_at INTEGER,            -- the last sign of life of whoever holds it
   lease_until INTEGER,             -- while leased
   attempt INTEGER NOT NULL,        -- announcements so far
   due_at INTEGER,                  -- when to announce again

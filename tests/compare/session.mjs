@@ -1,0 +1,288 @@
+// What is said to every host. Each line begins with the status that it must have.
+//
+// A session is one story: what a chapter makes is there in the next. Nothing in it depends on how long a thing takes,
+// but for the webhook, which waits for its receiver.
+const types = '/_electric/entity-types'
+const entities = '/_electric/entities'
+const runners = '/_electric/runners'
+const json = { 'content-type': 'application/json' }
+const plain = { 'content-type': 'text/plain' }
+const closing = { 'stream-closed': 'true' }
+const as = (principal) => ({ 'electric-principal': principal })
+const bearer = (token) => ({ authorization: `Bearer ${token}` })
+const producer = (id, epoch, seq) => ({ 'producer-id': id, 'producer-epoch': `${epoch}`, 'producer-seq': `${seq}` })
+const event = (type, key, value, operation = 'insert') => ({ type, key, value, headers: { operation } })
+const runnerPolicy = { targets: [{ type: 'runner', runnerId: 'laptop' }] }
+
+/** The calls of an agent that has been notified. */
+function agent(s, notified) {
+  const path = new URL(notified.callback).pathname
+  const call = (status, body, token = notified.claimToken) => s.say(status, 'POST', path, body, bearer(token))
+  return {
+    call,
+    claim: () => call(200, { epoch: notified.epoch, wakeId: notified.wakeId }),
+    done: (offset) => call(200, { epoch: notified.epoch, acks: [{ path: notified.streamPath, offset }], done: true }),
+  }
+}
+
+export const chapters = {
+  async 'the server itself'(s) {
+    await s.say(200, 'GET', '/')
+    await s.say(200, 'GET', '/_electric/health')
+    await s.say(200, 'GET', '/__ds/jwks.json')
+    await s.say(204, 'OPTIONS', entities, undefined, { origin: 'http://a.example', 'access-control-request-method': 'PUT' })
+    await s.say(200, 'GET', entities, undefined, { origin: 'http://a.example' })
+    await s.say(404, 'GET', '/_electric/nothing')
+    await s.say(404, 'GET', '/__ds/nothing')
+    await s.say(405, 'PATCH', '/some/stream', '[]')
+  },
+
+  async types(s) {
+    await s.say(201, 'POST', types, { name: 'task', description: 'A task' })
+    await s.say(201, 'POST', types, {
+      name: 'note',
+      description: 'Größe 1.50, 😀',
+      creation_schema: { type: 'object', properties: { n: { type: 'number', maximum: 1e21 } } },
+      state_schemas: {},
+      slash_commands: [{ name: 'go', arguments: [{ name: 'to', type: 'string', required: true }] }],
+    })
+    await s.advance(1_500)
+    await s.say(201, 'POST', types, { name: 'note', description: 'Again' })
+    await s.say(201, 'POST', types, { name: 'gone', description: 'Soon' })
+    await s.say(204, 'DELETE', `${types}/gone`)
+    await s.say(200, 'GET', types)
+    await s.say(200, 'GET', `${types}/task`)
+    await s.say(404, 'GET', `${types}/gone`)
+    await s.say(400, 'POST', types, { description: 'no name' })
+    await s.say(400, 'POST', types, { name: 5, description: [], extra: true })
+    await s.say(400, 'POST', types, '{"name":')
+    await s.say(400, 'POST', types, { name: '_mine', description: 'x' })
+    await s.say(501, 'POST', types, { name: 'granted', description: 'x', permission_grants: [{ subject_kind: 'principal', subject_value: 'user:bob', permission: 'spawn' }] })
+  },
+
+  async entities(s) {
+    await s.say(201, 'PUT', `${entities}/task/parent`, { tags: { b: '2', a: '1' }, args: { z: 1, a: [0.1, 1e21, 'ü'] } })
+    const wake = { subscriberUrl: '/task/parent', condition: 'runFinished', includeResponse: true }
+    await s.say(201, 'PUT', `${entities}/task/child`, { parent: '/task/parent', wake, initialMessage: { do: 'it' } })
+    await s.say(201, 'PUT', `${entities}/task/a%20b`, {}, as('user:alice'))
+    await s.say(409, 'PUT', `${entities}/task/parent`, {})
+    await s.say(404, 'PUT', `${entities}/unknown/x`, {})
+    await s.say(404, 'PUT', `${entities}/task/orphan`, { parent: '/task/nobody' })
+    await s.say(400, 'PUT', `${entities}/task/bad`, { tags: { a: 1 } })
+    await s.say(200, 'GET', `${entities}/task/child`)
+    await s.say(200, 'HEAD', `${entities}/task/child`)
+    await s.say(404, 'GET', `${entities}/task/nobody`)
+    await s.say(401, 'GET', `${entities}/task/parent`, undefined, as('user:bob'))
+    await s.say(401, 'GET', entities, undefined, as('nonsense'))
+    await s.advance(1)
+    await s.say(201, 'PUT', `${entities}/task/later`, {})
+    await s.say(200, 'GET', `${entities}?type=task`)
+    await s.say(200, 'GET', `${entities}?parent=/task/parent`)
+    await s.say(200, 'GET', '/task/child/main?offset=-1')
+  },
+
+  async 'sends, at once and later'(s) {
+    const send = `${entities}/task/later/send`
+    await s.say(200, 'POST', send, { payload: 'hello' })
+    await s.say(200, 'POST', send, { payload: null, key: 'mine', type: 'question', mode: 'queued' })
+    await s.say(200, 'POST', send, '{ "payload" : {"n":[1.0,1e3,12345678901234567890,0.1e-7],"s":"\\u00fc\\ud83d\\ude00"} }', json)
+    await s.say(401, 'POST', send, { payload: 1 }, as('user:alice'))
+    await s.say(400, 'POST', send, {})
+    await s.say(400, 'POST', send, { payload: 1, from: '/principal/user%3Amallory' })
+    await s.say(204, 'POST', send, { payload: 'in a minute', afterMs: 60_000 })
+    await s.say(204, 'POST', send, { payload: 'in two', afterMs: 120_000, mode: 'queued', key: 'two' })
+    await s.advance(59_999)
+    await s.say(200, 'GET', '/task/later/main?offset=-1')
+    await s.advance(1)
+    await s.say(200, 'GET', '/task/later/main?offset=-1')
+    await s.advance(3_600_000)
+    await s.say(200, 'GET', '/task/later/main?offset=-1')
+  },
+
+  async streams(s) {
+    await s.say(201, 'PUT', '/plain/a', undefined, json)
+    await s.say(200, 'PUT', '/plain/a', undefined, json)
+    await s.say(409, 'PUT', '/plain/a', undefined, plain)
+    const { headers } = await s.say(204, 'POST', '/plain/a', [{ n: 1 }, { headers: { operation: 'insert' } }])
+    await s.say(204, 'POST', '/plain/a', '{ "spaced" : 1.0 }', json)
+    await s.say(400, 'POST', '/plain/a', '[]', json)
+    await s.say(400, 'POST', '/plain/a', '{', json)
+    await s.say(409, 'POST', '/plain/a', 'text', plain)
+    await s.say(404, 'POST', '/plain/none', [1])
+    const { headers: tag } = await s.say(200, 'GET', '/plain/a?offset=-1')
+    await s.say(304, 'GET', '/plain/a?offset=-1', undefined, { 'if-none-match': tag.etag })
+    await s.say(200, 'GET', `/plain/a?offset=${headers['stream-next-offset']}`)
+    await s.say(200, 'GET', '/plain/a?offset=now')
+    await s.say(400, 'GET', '/plain/a?offset=nonsense')
+    await s.say(400, 'GET', '/plain/a?offset=-1&live=sometimes')
+    await s.say(200, 'HEAD', '/plain/a')
+    await s.say(404, 'HEAD', '/plain/none')
+    await s.say(201, 'PUT', '/plain/text', 'first ', plain)
+    await s.say(204, 'POST', '/plain/text', 'second ü', { ...plain, 'stream-seq': '2' })
+    await s.say(409, 'POST', '/plain/text', 'late', { ...plain, 'stream-seq': '1' })
+    await s.say(204, 'POST', '/plain/text', undefined, closing)
+    await s.say(409, 'POST', '/plain/text', 'too late', plain)
+    await s.say(200, 'GET', '/plain/text?offset=-1')
+    await s.say(501, 'PUT', '/plain/ttl', undefined, { ...json, 'stream-ttl': '60' })
+    await s.say(204, 'DELETE', '/plain/text')
+    await s.say(404, 'GET', '/plain/text?offset=-1')
+  },
+
+  async producers(s) {
+    const append = (status, epoch, seq, more) => s.say(status, 'POST', '/plain/p', [`${epoch}.${seq}`], { ...producer('p', epoch, seq), ...more })
+    await s.say(201, 'PUT', '/plain/p', undefined, json)
+    await append(200, 0, 0)
+    await append(204, 0, 0)
+    await append(200, 0, 1)
+    await append(409, 0, 5)
+    await append(400, 1, 1)
+    await append(200, 1, 0)
+    await append(403, 0, 2)
+    await s.say(400, 'POST', '/plain/p', [1], { 'producer-id': 'p' })
+    await append(200, 1, 1, closing)
+    await append(204, 1, 1, closing)
+    await append(409, 1, 2)
+    await s.say(200, 'GET', '/plain/p?offset=-1')
+  },
+
+  async 'live reads'(s) {
+    await s.say(201, 'PUT', '/plain/live', ['first'])
+    const { headers } = await s.say(200, 'GET', '/plain/live?offset=-1&live=long-poll')
+    const followed = await s.follow('/plain/live?offset=-1&live=sse')
+    for (let n = 0; n < 2; n++) await followed.next()
+    const polled = s.say(200, 'GET', `/plain/live?offset=${headers['stream-next-offset']}&live=long-poll`)
+    await s.settle()
+    await s.say(204, 'POST', '/plain/live', [{ n: 2 }, 'three'])
+    await polled
+    for (let n = 0; n < 2; n++) await followed.next()
+    const waited = s.say(204, 'GET', '/plain/live?offset=now&live=long-poll')
+    await s.settle()
+    await s.advance(30_000)
+    await waited
+    await s.say(204, 'POST', '/plain/live', ['last'], closing)
+    for (let n = 0; n < 3; n++) await followed.next()
+    await s.say(200, 'GET', '/plain/live?offset=-1&live=sse')
+    await s.say(204, 'GET', '/plain/live?offset=now&live=long-poll')
+    await s.say(201, 'PUT', '/plain/bytes', Buffer.from([0, 255, 10, 65]), { 'content-type': 'application/octet-stream', ...closing })
+    await s.say(200, 'GET', '/plain/bytes?offset=-1&live=sse')
+  },
+
+  async runners(s) {
+    const at = `${runners}/laptop`
+    await s.say(201, 'POST', runners, { id: 'laptop', label: 'Laptop', sandbox_profiles: [{ name: 'local', label: 'Local' }] })
+    await s.say(403, 'POST', runners, { id: 'laptop', label: 'Mine' }, as('user:bob'))
+    await s.say(400, 'POST', runners, { id: 'x' })
+    await s.say(200, 'GET', `${at}/health`)
+    await s.say(200, 'POST', `${at}/heartbeat`, { lease_ms: 1_000, wake_stream_offset: '-1', diagnostics: { status: 'streaming', reconnect_count: 6, x: 1 } })
+    await s.advance(2_600)
+    await s.say(200, 'GET', `${at}/health`)
+    await s.say(200, 'POST', `${at}/disable`)
+    await s.say(409, 'POST', `${at}/claim`, {})
+    await s.say(200, 'POST', `${at}/enable`)
+    await s.say(204, 'POST', `${at}/claim`, {})
+    await s.say(200, 'GET', at)
+    await s.say(200, 'GET', runners)
+    await s.say(403, 'GET', at, undefined, as('user:bob'))
+    await s.say(404, 'GET', `${runners}/nobody`)
+  },
+
+  async 'a wake from claim to done'(s) {
+    const at = `${runners}/laptop`
+    const main = '/task/puller/main'
+    await s.say(201, 'PUT', `${entities}/task/puller`, { dispatch_policy: runnerPolicy, initialMessage: 'go' })
+    await s.say(201, 'PUT', `${entities}/task/helper`, { parent: '/task/puller', wake: { subscriberUrl: '/task/puller', condition: 'runFinished', includeResponse: true } })
+    await s.say(204, 'POST', '/_electric/wake', { subscriberUrl: '/task/parent', sourceUrl: '/task/helper', condition: { on: 'change', collections: ['note'] } })
+    await s.say(404, 'POST', '/_electric/wake', { subscriberUrl: '/task/nobody', sourceUrl: '/task/helper', condition: 'runFinished' })
+    await s.say(400, 'POST', '/_electric/wake', { subscriberUrl: '/task/parent' })
+    const announced = await s.say(200, 'GET', '/runners/laptop/wake?offset=-1')
+    const first = (await s.say(200, 'POST', `${at}/claim`, announced.json[0])).json
+    await s.say(409, 'POST', `${at}/claim`, announced.json[0])
+    const one = agent(s, first)
+    await one.call(401, { epoch: 1 }, 'nonsense')
+    const { writeToken } = (await one.claim()).json
+    await one.call(200, { epoch: 1 })
+    await s.say(200, 'GET', `${entities}/task/puller`)
+    await s.say(200, 'GET', `${at}/health`)
+    await s.say(401, 'POST', main, [event('note', 'n', {})])
+    await s.say(400, 'POST', main, '{', { ...json, ...bearer(writeToken) })
+    const appended = await s.say(204, 'POST', main, [event('note', 'n', { ü: 0.5 })], bearer(writeToken))
+    await s.say(200, 'POST', main, [event('note', 'm', {})], { ...bearer(writeToken), ...producer('p', 0, 0) })
+    await s.say(204, 'POST', main, [event('note', 'm', {})], { ...bearer(writeToken), ...producer('p', 0, 0) })
+    await one.call(409, { epoch: 1, acks: [{ path: '/no/where', offset: '-1' }], done: true })
+    // Not all of it is acknowledged, so there is more to do.
+    await one.done(appended.headers['stream-next-offset'])
+    await one.call(409, { epoch: 1 })
+
+    // A child's run wakes its parent, which goes to the same runner.
+    await s.say(200, 'POST', `${entities}/task/helper/send`, { payload: 'help' })
+    const more = await s.say(200, 'GET', `/runners/laptop/wake?offset=${announced.headers['stream-next-offset']}`)
+    const helper = more.json.find(({ stream }) => stream === 'task/helper/main')
+    const second = (await s.say(200, 'POST', `${at}/claim`, helper)).json
+    const two = agent(s, second)
+    const token = (await two.claim()).json.writeToken
+    const run = [
+      event('run', 'r', { status: 'started' }),
+      event('text_delta', 'r:0', { run_id: 'r', delta: 'forty-' }),
+      event('text_delta', 'r:1', { run_id: 'r', delta: 'two' }),
+      event('note', 'n', { seen: true }),
+      event('run', 'r', { status: 'completed' }, 'update'),
+    ]
+    const end = await s.say(204, 'POST', '/task/helper/main', run, bearer(token))
+    await two.done(end.headers['stream-next-offset'])
+    await s.say(200, 'GET', `${main}?offset=-1`)
+    await s.say(200, 'GET', '/task/parent/main?offset=-1')
+    await s.say(204, 'POST', '/_electric/wake/unregister', { subscriberUrl: '/task/parent', sourceUrl: '/task/helper' })
+    await s.say(400, 'POST', '/_electric/wake/unregister', { subscriberUrl: '/task/parent' })
+
+    // Nobody says done: the lease runs out, and the work is announced again.
+    const puller = more.json.find(({ stream }) => stream === 'task/puller/main')
+    const third = (await s.say(200, 'POST', `${at}/claim`, puller)).json
+    await agent(s, third).claim()
+    await s.advance(120_000)
+    await s.say(200, 'GET', '/runners/laptop/wake?offset=-1')
+    await s.say(404, 'POST', '/_electric/wake-callbacks/w_000000000000000000000000', { epoch: 1 }, bearer('x'))
+  },
+
+  async 'a webhook'(s) {
+    const policy = { targets: [{ type: 'webhook', url: s.hook.url }] }
+    await s.say(201, 'PUT', `${entities}/task/hooked`, { dispatch_policy: policy, tags: { a: 'b' }, args: { n: 1 } }, as('user:alice'))
+    await s.say(200, 'POST', `${entities}/task/hooked/send`, { payload: 'hello' })
+    const notified = await s.webhook()
+    await s.until(`${entities}/task/hooked`, ({ status }) => status === 'running')
+    const it = agent(s, notified)
+    await it.claim()
+    await s.say(200, 'POST', `${entities}/task/hooked/send`, { payload: 'more' })
+    await it.done(notified.streams[0].offset)
+    const again = await s.webhook()
+    await s.until(`${entities}/task/hooked`, ({ status }) => status === 'running')
+    await s.say(200, 'GET', `${entities}/task/hooked`)
+    await agent(s, again).done(again.streams[0].offset)
+  },
+
+  async 'signals and the end'(s) {
+    const signal = (status, id, name, more) => s.say(status, 'POST', `${entities}/task/${id}/signal`, { signal: name, ...more })
+    await signal(200, 'later', 'SIGUSR', { reason: 'because', payload: [1.5] })
+    await signal(200, 'later', 'SIGSTOP')
+    await s.say(200, 'POST', `${entities}/task/later/send`, { payload: 'parked', mode: 'paused' })
+    await signal(200, 'later', 'SIGCONT')
+    await signal(200, 'later', 'SIGTERM')
+    await signal(409, 'later', 'SIGCONT')
+    await signal(400, 'child', 'SIGWINCH')
+    await s.say(200, 'GET', '/task/later/main?offset=-1')
+    await s.say(200, 'DELETE', `${entities}/task/parent`)
+    await s.say(409, 'DELETE', `${entities}/task/parent`)
+    await s.say(409, 'POST', `${entities}/task/parent/send`, { payload: 1 })
+    await s.say(404, 'DELETE', `${entities}/task/nobody`)
+    await s.say(200, 'GET', `${entities}?status=killed`)
+    await s.say(200, 'GET', '/task/parent/main?offset=-1')
+    await s.say(204, 'DELETE', `${types}/task`)
+    await s.say(404, 'PUT', `${entities}/task/more`, {})
+    await s.say(200, 'GET', `${entities}?type=task`)
+  },
+
+  // At the very end: after it a host may count its virtual ids anew.
+  async 'a panic'(s) {
+    await s.say(500, 'POST', '/_reveille/dev/panic')
+    await s.say(200, 'GET', `${types}/note`)
+  },
+}
