@@ -18,6 +18,7 @@ mod process;
 mod readers;
 #[cfg(unix)]
 mod run;
+mod schema;
 mod shutdown;
 mod suite;
 mod timers;

@@ -1,0 +1,32 @@
+//! A database of every schema version is opened by this one, and goes on where it was.
+
+use std::path::Path;
+
+use reveille::Server;
+
+use crate::client::{Client, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_of_every_version_are_opened() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/schema");
+    let mut opened = 0;
+    for file in std::fs::read_dir(kept).unwrap() {
+        let file = file.unwrap().path();
+        if file.extension().is_none_or(|e| e != "sqlite") {
+            continue;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::copy(&file, directory.path().join("reveille.sqlite")).unwrap();
+        let server = Server::dev().port(0).data_dir(directory.path()).start().await.unwrap();
+        let client = Client::new(server.url());
+        let entity = client.get("/_electric/entities/note/kept").await;
+        assert!(entity.text.contains("12345678901234567890") && entity.text.contains("version"), "{entity:?}");
+        assert_eq!(client.get("/plain").await.text, "[1,2]");
+        // What was due while no server ran arrives, and the runner is told.
+        eventually("the delayed message", async || client.get("/note/kept/main").await.text.contains("later")).await;
+        assert!(client.get("/runners/keeper/wake").await.text.contains("runner:keeper:"));
+        server.shutdown().await;
+        opened += 1;
+    }
+    assert!(opened > 0, "no database was found");
+}
