@@ -226,20 +226,22 @@ fn visitor_error(sql: &dyn Sql) -> Result<(), String> {
 
 fn counts_rows(sql: &dyn Sql) -> Result<(), String> {
     let mut costs = Vec::new();
-    let steps: [(&'static str, &[Value<'_>]); 6] = [
+    let steps: [(&'static str, &[Value<'_>]); 8] = [
         ("INSERT INTO t (id, i, s) VALUES (1, 1, 'a')", &[]),
         ("UPDATE t SET i = 2 WHERE id = 1", &[]),
         ("INSERT INTO w (a, b, v) VALUES (1, 1, 'x')", &[]),
         ("UPDATE w SET v = 'y' WHERE a = 1", &[]),
         ("UPDATE t SET i = 3 WHERE id = 99", &[]),
         ("SELECT * FROM t", &[]),
+        ("DELETE FROM t WHERE id = 1", &[]),
+        ("DELETE FROM w", &[]),
     ];
     for (statement, params) in steps {
         let before = sql.written();
         ok(exec(sql, statement, params))?;
         costs.push(sql.written() - before);
     }
-    expect(Ok(costs), &vec![2, 1, 1, 1, 0, 0])
+    expect(Ok(costs), &vec![2, 1, 1, 1, 0, 0, 1, 1])
 }
 
 fn text_is_utf8(sql: &dyn Sql) -> Result<(), String> {
