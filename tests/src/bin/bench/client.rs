@@ -1,0 +1,115 @@
+//! A client's connection: kept alive, one request at a time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value as Json;
+use tokio::net::TcpStream;
+
+use crate::Result;
+
+/// One connection to the server.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: HeaderValue,
+}
+
+/// A request as the load repeats it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Bytes,
+    pub(crate) token: Option<String>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(socket)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, host: HeaderValue::try_from(address.to_string())? })
+    }
+
+    /// Asks, and waits for the whole answer, whatever its status.
+    pub(crate) async fn ask(&mut self, ask: Ask) -> Result<Answer> {
+        let mut request = Request::builder().method(ask.method).uri(ask.path).header(HOST, &self.host);
+        if !ask.body.is_empty() {
+            request = request.header(CONTENT_TYPE, JSON);
+        }
+        if let Some(token) = ask.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let request = request.body(Full::new(ask.body))?;
+        let answer = tokio::time::timeout(PATIENCE, async {
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(Answer { status: head.status, headers: head.headers, body })
+        });
+        Ok(answer.await.map_err(|_| "no answer within 30 s")??)
+    }
+
+    /// Asks for what must succeed.
+    pub(crate) async fn expect(&mut self, ask: Ask) -> Result<Answer> {
+        let said = format!("{} {}", ask.method, ask.path);
+        let answer = self.ask(ask).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.unexpected(&said).into()) }
+    }
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: impl Into<String>, body: &Json) -> Self {
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        Self { method, path: path.into(), body, token: None }
+    }
+
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new(Method::GET, path, &Json::Null)
+    }
+
+    pub(crate) fn put(path: impl Into<String>, body: &Json) -> Self {
+        Self::new(Method::PUT, path, body)
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: &Json) -> Self {
+        Self::new(Method::POST, path, body)
+    }
+
+    pub(crate) fn under(self, token: &str) -> Self {
+        Self { token: Some(format!("Bearer {token}")), ..self }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Result<Json> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    /// A number in a header.
+    pub(crate) fn number(&self, header: &str) -> Option<u64> {
+        self.headers.get(header)?.to_str().ok()?.parse().ok()
+    }
+
+    pub(crate) fn unexpected(&self, asked: &str) -> String {
+        format!("{asked} was answered {}: {}", self.status, String::from_utf8_lossy(&self.body))
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,150 @@
+//! Where the time goes between two moments: by the processors' time of each thread, and by what the server says of
+//! itself.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::client::{Ask, Connection};
+use crate::server::Server;
+use crate::{Result, machine};
+
+/// What can be seen at a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    at: Instant,
+    engine: Cpu,
+    server: Cpu,
+    bench: Cpu,
+    everybody: Duration,
+    metrics: Metrics,
+}
+
+/// The time that threads spent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cpu {
+    /// On a processor.
+    ran: Duration,
+    /// Ready, and waiting for one.
+    waited: Duration,
+}
+
+/// Sums from `GET /metrics`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Metrics {
+    batches: f64,
+    batch_seconds: f64,
+    commits: f64,
+    commit_seconds: f64,
+    commands: f64,
+}
+
+/// What happened between two moments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Between {
+    pub(crate) seconds: f64,
+    /// Commands of any kind that the engine ran: requests, ticks and outcomes.
+    pub(crate) commands: f64,
+    /// Commands in a batch.
+    pub(crate) batch: f64,
+    /// Seconds of a commit.
+    pub(crate) commit: f64,
+    /// Shares of the time that the engine's thread works on commands, commits, is ready but gets no processor.
+    pub(crate) working: f64,
+    pub(crate) committing: f64,
+    pub(crate) starved: f64,
+    /// Processors' seconds of the engine's thread, the rest of the server, and this process.
+    pub(crate) engine: f64,
+    pub(crate) shell: f64,
+    pub(crate) bench: f64,
+    /// Processors that everybody else kept busy.
+    pub(crate) others: f64,
+    /// The load average.
+    pub(crate) load: f64,
+}
+
+impl Moment {
+    pub(crate) async fn now(server: &Server, connection: &mut Connection) -> Result<Self> {
+        let answer = connection.expect(Ask::get("/metrics")).await?;
+        let metrics = Metrics::parse(&String::from_utf8_lossy(&answer.body));
+        Ok(Self {
+            at: Instant::now(),
+            engine: Cpu::of(server.pid(), Some("engine")),
+            server: Cpu::of(server.pid(), None),
+            bench: Cpu::of(std::process::id(), None),
+            everybody: everybody(),
+            metrics,
+        })
+    }
+
+    pub(crate) fn until(&self, later: &Self) -> Between {
+        let seconds = (later.at - self.at).as_secs_f64();
+        let (was, is) = (&self.metrics, &later.metrics);
+        let (batches, commits) = (is.batches - was.batches, is.commits - was.commits);
+        let committing = is.commit_seconds - was.commit_seconds;
+        let engine = later.engine.ran_since(&self.engine);
+        let server = later.server.ran_since(&self.server);
+        let bench = later.bench.ran_since(&self.bench);
+        let everybody = later.everybody.saturating_sub(self.everybody).as_secs_f64();
+        Between {
+            seconds,
+            commands: is.commands - was.commands,
+            batch: (is.commands - was.commands) / batches.max(1.0),
+            commit: committing / commits.max(1.0),
+            working: (is.batch_seconds - was.batch_seconds - committing) / seconds,
+            committing: committing / seconds,
+            starved: later.engine.waited.saturating_sub(self.engine.waited).as_secs_f64() / seconds,
+            engine,
+            shell: server - engine,
+            bench,
+            others: ((everybody - server - bench) / seconds).max(0.0),
+            load: machine::load(),
+        }
+    }
+}
+
+impl Cpu {
+    /// Of the threads of a process, or of those with a name.
+    fn of(pid: u32, name: Option<&str>) -> Self {
+        let mut sum = Self::default();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            if name.is_some_and(|name| read("comm").trim() != name) {
+                continue;
+            }
+            let spent = read("schedstat");
+            let mut spent = spent.split(' ').map(|n| Duration::from_nanos(n.trim().parse().unwrap_or(0)));
+            sum.ran += spent.next().unwrap_or_default();
+            sum.waited += spent.next().unwrap_or_default();
+        }
+        sum
+    }
+
+    fn ran_since(&self, earlier: &Self) -> f64 {
+        self.ran.saturating_sub(earlier.ran).as_secs_f64()
+    }
+}
+
+/// How long all processors were busy, for whomever: user, nice, system, irq, softirq and steal, in hundredths.
+fn everybody() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks: Vec<u64> =
+        text.lines().next().unwrap_or("").split_whitespace().skip(1).map(|n| n.parse().unwrap_or(0)).collect();
+    let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|i| ticks.get(*i)).sum();
+    Duration::from_millis(busy * 10)
+}
+
+impl Metrics {
+    fn parse(text: &str) -> Self {
+        let of = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix("reveille_")?.strip_prefix(name));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+        };
+        Self {
+            batches: of("batch_seconds_count "),
+            batch_seconds: of("batch_seconds_sum "),
+            commits: of("commit_seconds_count "),
+            commit_seconds: of("commit_seconds_sum "),
+            commands: of("commands_total "),
+        }
+    }
+}
