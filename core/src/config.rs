@@ -16,6 +16,9 @@ pub struct Config {
     pub virtual_time: Option<Virtual>,
     /// How many `Fetch` effects may be in flight at once: 6 on a Durable Object, more where nothing limits it.
     pub fetches: usize,
+    /// Where streams begin: empty for the root, where they stand beside the control plane; a path such as `/v1/stream`
+    /// for a server that has only streams, under it.
+    pub stream_root: String,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
     /// How long an SSE connection lives before the client is asked to come back.
@@ -52,6 +55,7 @@ impl Config {
             public_url: None,
             virtual_time: None,
             fetches: 64,
+            stream_root: String::new(),
             long_poll: Span::secs(30),
             sse: Span::secs(60),
         }

@@ -103,6 +103,14 @@ impl FromStr for EffectId {
     }
 }
 
+/// What a read wants remembered. A host brings it to [`Engine::batch`](crate::Engine::batch) as a command; to bring it
+/// twice is to bring it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Touch {
+    /// A stream that expires some time after its last use was used: its row.
+    Stream(i64),
+}
+
 /// A stream has moved.
 #[derive(Clone, Debug)]
 pub struct Notify {

@@ -15,7 +15,7 @@ use http::StatusCode;
 use self::batch::Batch;
 pub(crate) use self::batch::{Done, Ended, Fate, Handle, Scratch, Slots};
 use crate::config::{Config, Virtual};
-use crate::effect::{Effect, EffectId, Fetched};
+use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, route};
 use crate::limits::ADVANCE;
@@ -51,6 +51,8 @@ pub enum Command {
         /// How.
         result: Fetched,
     },
+    /// A read wants something remembered.
+    Touch(Touch),
 }
 
 /// An answer.
@@ -270,7 +272,7 @@ impl<S: Sql> Engine<S> {
                 rest = &rest[1..];
                 continue;
             }
-            let together = rest.iter().position(|c| clock_route(c).is_some()).unwrap_or(rest.len());
+            let together = rest.iter().position(|c| clock_route(&self.config, c).is_some()).unwrap_or(rest.len());
             let mut done = self.attempt(&rest[..together], turns.len(), now, &entropy);
             rest = &rest[done.len()..];
             turns.append(&mut done);
@@ -278,12 +280,12 @@ impl<S: Sql> Engine<S> {
         turns
     }
 
-    /// The next piece of a live read, as of the last commit.
+    /// The next piece of a live read, as of the last commit, and perhaps something to remember.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn next(&self, live: &mut Live, now: Time) -> Result<Next, SqlError> {
-        live.next(&Read::new(&self.sql, &self.config, self.now(now)))
+    pub fn next(&self, live: &mut Live, now: Time) -> Result<(Next, Option<Touch>), SqlError> {
+        next(&self.sql, &self.config, live, now)
     }
 
     fn one(&mut self, command: Command, now: Time, entropy: Entropy) -> Turn {
@@ -315,7 +317,7 @@ impl<S: Sql> Engine<S> {
     /// Answers a request that moves the virtual clock: each timer runs at its own moment, as carefully as after a trap,
     /// so that a row which traps holds up nobody on any host.
     fn move_clock(&mut self, command: &Command) -> Option<Turn> {
-        let (ticket, request, advance) = clock_route(command)?;
+        let (ticket, request, advance) = clock_route(&self.config, command)?;
         let answer = match advance(request, &self.config, self.memory.clock.get().now) {
             Ok(target) => self.run_until(target),
             Err(refusal) => Ok((refusal.response(), Turn::default())),
@@ -391,7 +393,8 @@ impl<S: Sql> Engine<S> {
                         turn.replies.push((ticket, pending.dress(Reply::Whole(unavailable()))));
                     }
                 }
-                Command::Tick { .. } => {}
+                // What a lost touch would have kept alive is used again, or not.
+                Command::Tick { .. } | Command::Touch(_) => {}
             }
             turns.push(turn);
         }
@@ -446,6 +449,11 @@ impl<S: Sql> Engine<S> {
 
     /// Moves what a committed command left behind into memory, and hands the rest to the host.
     fn publish(&mut self, scratch: Scratch, next_deadline: Option<Time>) -> Turn {
+        if scratch.rekeyed
+            && let Ok(keys) = Read::new(&self.sql, &self.config, self.memory.clock.get().now).keys()
+        {
+            self.memory.keys = keys;
+        }
         let memory = &mut self.memory;
         memory.counts.add(&scratch.counts);
         for id in scratch.landed {
@@ -480,41 +488,47 @@ impl Turn {
 }
 
 /// A request that moves the virtual clock.
-fn clock_route(command: &Command) -> Option<(Ticket, &Request, Advance)> {
+fn clock_route<'c>(config: &Config, command: &'c Command) -> Option<(Ticket, &'c Request, Advance)> {
     let Command::Request { ticket, request } = command else { return None };
-    match route(&request.method, &request.path).handler {
+    match route(config, &request.method, &request.path).handler {
         Handler::Clock(advance) => Some((*ticket, request, advance)),
         _ => None,
     }
 }
 
 /// Answers a request on a read route from any connection over any committed snapshot, without the engine; `None` when
-/// the route writes and must go through [`Engine::batch`].
-pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Option<Reply> {
-    let found = route(&request.method, &request.path);
+/// the route writes and must go through [`Engine::batch`]. Beside the reply there may be something to remember.
+pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Option<(Reply, Option<Touch>)> {
+    let found = route(config, &request.method, &request.path);
     let Handler::Read(handler) = found.handler else { return None };
+    let mut touched = None;
     let answer = catch_unwind(AssertUnwindSafe(|| {
         let committed = Clock::read(sql)?.now;
         let now = if config.virtual_time.is_some() { committed } else { now.max(committed) };
         let read = Read::new(sql, config, now);
-        handler(&Call { store: &read, request, params: &found.params })
+        let answer = handler(&Call { store: &read, request, found: &found });
+        touched = read.touched();
+        answer
     }));
     Some(match answer {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => Reply::Whole(answer_error(&error)),
         Err(_) => Reply::Whole(internal_error()),
     })
-    .map(|reply| finish(reply, request, config, Cost::default()))
+    .map(|reply| (finish(reply, request, config, Cost::default()), touched))
 }
 
-/// The next piece of a live read from any connection, as of its last committed snapshot.
+/// The next piece of a live read from any connection, as of its last committed snapshot, and perhaps something to
+/// remember.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn next(sql: &dyn Sql, config: &Config, live: &mut Live, now: Time) -> Result<Next, SqlError> {
+pub fn next(sql: &dyn Sql, config: &Config, live: &mut Live, now: Time) -> Result<(Next, Option<Touch>), SqlError> {
     let committed = Clock::read(sql)?.now;
     let now = if config.virtual_time.is_some() { committed } else { now.max(committed) };
-    live.next(&Read::new(sql, config, now))
+    let read = Read::new(sql, config, now);
+    let next = live.next(&read)?;
+    Ok((next, read.touched()))
 }
 
 fn deadline(

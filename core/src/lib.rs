@@ -54,9 +54,10 @@ mod time;
 pub mod wake;
 
 pub use config::{Config, Virtual};
-pub use effect::{Answer, Effect, EffectId, Fetch, Fetched, Notify, Topic};
+pub use effect::{Answer, Effect, EffectId, Fetch, Fetched, Notify, Topic, Touch};
 pub use engine::{Command, Cost, Counts, Engine, Reply, Ticket, Turn};
 pub use entropy::Entropy;
+pub use subscription::glob;
 pub use time::{Span, Time};
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -22,6 +22,34 @@ pub const MESSAGES: usize = 100_000;
 pub const PIECE: usize = 512 << 10;
 /// The most bytes that one read gathers before it asks the client to come back for more.
 pub const READ: usize = 1 << 20;
+/// The most forks that a stream may be away from the one that it began with.
+pub const FORKS: usize = 64;
+/// How many entries or producers of a deleted stream are swept at once.
+pub const SWEEP: i64 = 1000;
+/// How many bytes of it.
+pub const SWEEP_BYTES: i64 = 4 << 20;
+/// How long after a stream has moved its older entries are sealed.
+pub const SEAL_AFTER: Span = Span::secs(10);
+/// An entry of this size stays as it is.
+pub const SEAL_LARGE: usize = 64 << 10;
+/// The smallest segment.
+pub const SEAL_LEAST: usize = 64 << 10;
+/// Where a segment has enough.
+pub const SEAL_MOST: usize = 256 << 10;
+/// The most entries that one turn of sealing looks at.
+pub const SEAL_ROWS: i64 = 4096;
+/// The most subscriptions that clients may make.
+pub const SUBSCRIPTIONS: i64 = 100_000;
+/// The most of them that have a pattern: the first append to a stream looks at each.
+pub const PATTERNS: i64 = 1000;
+/// The most streams that a subscription may follow: each of its wakes names all of them.
+pub const LINKS: i64 = 10_000;
+/// The longest id, pattern, path or description of a subscription.
+pub const SUBSCRIPTION_TEXT: usize = 2048;
+/// The shortest and the longest lease that a subscription may ask for.
+pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
+/// The most signing keys at once.
+pub const SIGNING_KEYS: usize = 8;
 /// The most tags of an entity.
 pub const TAGS: usize = 256;
 /// The most registrations that one entity may hold as a subscriber.

@@ -140,6 +140,7 @@ impl<S: Sql> Host<S> {
     fn command(&mut self, job: Job) -> Command {
         match job {
             Job::Outcome(effect, result) => Command::Outcome { effect, result },
+            Job::Touch(touch) => Command::Touch(touch),
             Job::Request(request, reply) => {
                 self.tickets += 1;
                 let ticket = Ticket(self.tickets);

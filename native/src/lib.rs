@@ -30,7 +30,6 @@ mod live;
 mod lock;
 mod metrics;
 mod now;
-mod path;
 mod queue;
 mod readers;
 mod respond;

@@ -134,6 +134,8 @@ impl Reading {
         let failed = |error: &SqlError| tracing::error!(%error, "a live read failed");
         let (live, next) = asked.await.inspect_err(failed).ok()??;
         self.live = Some(live);
-        next.inspect_err(failed).ok()
+        let (next, touch) = next.inspect_err(failed).ok()?;
+        touch.into_iter().for_each(|touch| self.shared.queue.touch(touch));
+        Some(next)
     }
 }

@@ -1,12 +1,12 @@
 //! The engine's inbox. Requests are turned away when it is full; outcomes never are, since the engine itself bounds
 //! how many there can be.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reveille_core::http::Request;
-use reveille_core::{EffectId, Fetched, Reply};
+use reveille_core::{EffectId, Fetched, Reply, Touch};
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
@@ -18,6 +18,8 @@ pub(crate) enum Job {
     Request(Request, oneshot::Sender<Reply>),
     /// Take the outcome of an effect.
     Outcome(EffectId, Fetched),
+    /// Remember what a read has touched.
+    Touch(Touch),
 }
 
 /// The inbox.
@@ -32,6 +34,8 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// What is in line to be remembered, so that a thousand reads of one stream put it there once.
+    touched: BTreeSet<Touch>,
     closed: bool,
     idle: bool,
 }
@@ -61,6 +65,15 @@ impl Queue {
         self.put(&mut self.lock(), Job::Outcome(effect, result));
     }
 
+    /// Puts what a read has touched in line, unless it is there. When the line is full it is forgotten: the next read
+    /// will want the same.
+    pub(crate) fn touch(&self, touch: Touch) {
+        let mut state = self.lock();
+        if !state.closed && state.jobs.len() < self.bound && state.touched.insert(touch) {
+            self.put(&mut state, Job::Touch(touch));
+        }
+    }
+
     /// Takes no more requests; what is in line is still done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -83,7 +96,13 @@ impl Queue {
             state.idle = false;
         }
         let count = state.jobs.len().min(most);
+        let from = jobs.len();
         jobs.extend(state.jobs.drain(..count));
+        for job in &jobs[from..] {
+            if let Job::Touch(touch) = job {
+                state.touched.remove(touch);
+            }
+        }
         self.metrics.queued.set(state.jobs.len());
         count > 0 || !state.closed
     }
@@ -132,6 +151,17 @@ mod tests {
         assert!(queue.take(&mut jobs, 256, None));
         assert!(matches!(jobs[..], [Job::Request(..), Job::Request(..), Job::Outcome(..)]));
         assert!(queue.request(request()).is_ok());
+    }
+
+    #[test]
+    fn what_many_reads_touch_is_in_line_once() {
+        let queue = queue(2);
+        let mut jobs = Vec::new();
+        for _ in 0..2 {
+            (0..1000).for_each(|_| queue.touch(Touch::Stream(7)));
+            assert!(queue.take(&mut jobs, 256, None));
+        }
+        assert_eq!(jobs.len(), 2);
     }
 
     #[test]

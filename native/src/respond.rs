@@ -8,20 +8,21 @@ use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, StatusCode};
-use reveille_core::http::{Access, Request, Response, access, admit, dress, too_large, too_slow};
+use reveille_core::http::{
+    Access, Request, Response, access, admit, canonical_path, canonical_query, dress, too_large, too_slow,
+};
 use reveille_core::{Reply, engine};
 
 use crate::answer::{Answer, Busy, refuse, whole};
 use crate::body::{self, Unread};
 use crate::live;
 use crate::now::now;
-use crate::path;
 use crate::server::Shared;
 
 /// Answers one request.
 pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Answer {
     let (head, body) = request.into_parts();
-    let path = path::path(head.uri.path()).into_owned();
+    let path = canonical_path(head.uri.path()).into_owned();
     let admission = match admit(&shared.config, &head.method, &path, &head.headers) {
         Ok(admission) => admission,
         Err(response) => {
@@ -33,9 +34,9 @@ pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shar
         Ok(body) => body,
         Err(Unread::TooLarge(rest)) => {
             body::drain(rest);
-            return whole(too_large(&path));
+            return whole(too_large(&shared.config, &path));
         }
-        Err(Unread::TooSlow) => return last(too_slow(&path)),
+        Err(Unread::TooSlow) => return last(too_slow(&shared.config, &path)),
         Err(Unread::Broken) => {
             let mut response = Response::text(StatusCode::BAD_REQUEST, "the body is not what HTTP says it should be");
             dress(&mut response, &path);
@@ -45,7 +46,7 @@ pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shar
     if path == "/metrics" && head.method == Method::GET && !shared.metrics_apart {
         return whole(metrics(shared, &path));
     }
-    let query = head.uri.query().map(path::query).unwrap_or_default();
+    let query = head.uri.query().map(canonical_query).unwrap_or_default();
     let origin = origin(&head);
     let Parts { method, headers, .. } = head;
     let request = Request { method, path: path.clone(), query, headers, body, by: admission.by, origin };
@@ -58,7 +59,7 @@ pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shar
 
 /// The reply to a request: from a snapshot where its route only reads, else from the engine.
 async fn reply(request: Request, shared: &Arc<Shared>) -> Result<Reply, Busy> {
-    match access(&request.method, &request.path) {
+    match access(&shared.config, &request.method, &request.path) {
         Access::Read => read(request, shared).await,
         Access::Write => write(request, shared).await,
     }
@@ -70,7 +71,10 @@ async fn read(request: Request, shared: &Arc<Shared>) -> Result<Reply, Busy> {
     let asked = Arc::clone(&request);
     let reply = shared.readers.read(move |sql| engine::read(sql, &config, &asked, now())).await;
     match reply {
-        Ok(Some(reply)) => Ok(reply),
+        Ok(Some((reply, touch))) => {
+            touch.into_iter().for_each(|touch| shared.queue.touch(touch));
+            Ok(reply)
+        }
         Ok(None) => write(Arc::unwrap_or_clone(request), shared).await,
         Err(error) => {
             tracing::error!(%error, "a read failed");

@@ -21,6 +21,7 @@ export class Host {
   #virtual
   #queue = []
   #waiting = new Map()
+  #touched = new Set()
   #tickets = 0
   #timer
   #closing = new AbortController()
@@ -35,7 +36,7 @@ export class Host {
     const { instantiate, gate, database, settings, arm, drainFirst = false } = options
     const { soon = endOfMacrotask, fetch = globalThis.fetch, log = console.error } = options
     this.#engine = new Engine(instantiate, database, settings)
-    this.#readers = new Readers(instantiate, database, settings, log)
+    this.#readers = new Readers(instantiate, database, settings, log, (stream) => this.#touch(stream))
     this.#gate = gate
     this.#database = database
     this.#arm = arm ?? ((after) => this.#setTimer(after))
@@ -128,6 +129,13 @@ export class Host {
     if (this.#queue.length >= QUEUE && command instanceof Ask) return command.busy('queue')
     this.#queue.push(command)
     if (this.#queue.length === 1) this.#soon(() => this.#flush())
+  }
+
+  /** Has it remembered that a read used a stream: once, however many reads did. */
+  #touch(stream) {
+    if (this.#closed || this.#touched.has(stream) || this.#queue.length >= QUEUE) return
+    this.#touched.add(stream)
+    this.enqueue(new Touched(stream, this.#touched))
   }
 
   // Batches.
@@ -303,6 +311,22 @@ class Unanswered extends Answered {
   put(tenant, generation) {
     tenant.unanswered(this.effect, this.generation !== generation, this.message)
   }
+}
+
+/** A read has used a stream. */
+class Touched {
+  constructor(stream, inLine) {
+    Object.assign(this, { stream, inLine })
+  }
+
+  put(tenant) {
+    this.inLine.delete(this.stream)
+    tenant.touch(this.stream)
+  }
+
+  // Nobody waits for it: the next read will want the same.
+  broken() {}
+  busy() {}
 }
 
 /** Takes note of what the turns of a batch hold, until the call to the instance is over. */

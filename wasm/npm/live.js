@@ -105,6 +105,10 @@ export class LiveRead {
     }
   }
 
+  touch(stream) {
+    this.#readers.touch(stream) // which only puts it in line
+  }
+
   failed(message) {
     this.#answer = () => {
       this.#readers.log(`a live read failed: ${message}`)

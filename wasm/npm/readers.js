@@ -5,13 +5,16 @@ import { LiveRead } from './live.js'
 
 export class Readers {
   log
+  touch
   #reader
   #topics = new Map()
   #lives = new Set()
 
-  constructor(instantiate, database, settings, log) {
+  /** `touch(stream)` has the engine remember that a stream was used. */
+  constructor(instantiate, database, settings, log, touch) {
     this.#reader = new Reader(instantiate, database, settings)
     this.log = log
+    this.touch = touch
   }
 
   /** Answers a request (an `Ask` of host.js) whose route only reads. */
@@ -23,6 +26,7 @@ export class Readers {
       this.#failed(error)
       return request.broken()
     }
+    if (found.touched !== undefined) this.touch(found.touched)
     if (found.parts) request.answer(found.parts)
     else if (this.#lives.size < LIVE_READS) new LiveRead(this, request, found.number, found.topics).start()
     else {
@@ -87,6 +91,10 @@ export class Readers {
 class Found {
   respond(status, headers, body) {
     this.parts = { status, headers, body }
+  }
+
+  touch(stream) {
+    this.touched = stream
   }
 
   live(number, topics) {

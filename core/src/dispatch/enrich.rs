@@ -12,25 +12,14 @@ use crate::stream::Offset;
 use crate::subscription::{primary, token};
 use crate::tenant::principal;
 
-/// A delivery's body as JSON text.
-pub(crate) struct Text(String);
-
-impl std::fmt::Display for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The body of a webhook: the wake as the stream protocol has it, and the notification that the runtime reads.
-pub(crate) fn webhook(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link]) -> Result<Text, SqlError> {
+pub(crate) fn webhook(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link]) -> Result<String, SqlError> {
     let base = tx.public_url()?;
     let name = utf8_percent_encode(&subscription.name, principal::COMPONENT);
     let wake = subscription.wake.as_ref().map_or("", |w| &w.id);
     let token = token::mint(tx.keys, wake, subscription.generation);
-    let seen = links
-        .iter()
-        .find(|l| Some(l.stream) == subscription.wake.as_ref().map(|w| w.trigger))
-        .or_else(|| primary(links));
+    let seen =
+        links.iter().find(|l| l.stream == subscription.wake.as_ref().map(|w| w.trigger)).or_else(|| primary(links));
     let notification = notification(tx, subscription, seen.into_iter(), "inbox")?;
     let body = Webhook {
         subscription_id: &subscription.name,
@@ -40,13 +29,13 @@ pub(crate) fn webhook(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link
         callback_token: &token,
         notification,
     };
-    Ok(Text(serde_json::to_string(&body).expect("our own values serialise")))
+    Ok(serde_json::to_string(&body).expect("our own values serialise"))
 }
 
 /// The answer to a runner's claim.
-pub(crate) fn claim(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link]) -> Result<Text, SqlError> {
+pub(crate) fn claim(tx: &Tx<'_>, subscription: &SubscriptionRow, links: &[Link]) -> Result<String, SqlError> {
     let notification = notification(tx, subscription, links.iter(), "message_received")?;
-    Ok(Text(serde_json::to_string(&notification).expect("our own values serialise")))
+    Ok(serde_json::to_string(&notification).expect("our own values serialise"))
 }
 
 fn notification<'a>(
@@ -60,8 +49,8 @@ fn notification<'a>(
     let about = links.iter().find(|l| l.is_pending()).or_else(|| links.first());
     let path = about.map_or(String::new(), |l| l.path.clone());
     let entity = match about {
-        Some(link) => tx.entity_by_id(link.stream)?,
-        None => None,
+        Some(Link { stream: Some(stream), .. }) => tx.entity_by_id(*stream)?,
+        _ => None,
     };
     Ok(Notification {
         entity: entity.as_ref().map(Context::of),

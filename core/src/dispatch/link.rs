@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::policy::{Policy, Target, link_id, subscription_id};
 use crate::http::{Error, Refusal, failure};
 use crate::limits::LEASE;
-use crate::store::{EntityRow, Kind, SqlError, Tx};
+use crate::store::{EntityRow, Kind, Reasons, SqlError, Tx};
 use crate::tenant::Principal;
 
 failure! {
@@ -49,12 +49,12 @@ pub(crate) fn check_url(url: &str) -> Result<(), Refusal> {
 /// again changes nothing.
 pub(crate) fn link(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     let Some(policy) = policy_of(entity)? else { return Ok(()) };
-    if !tx.subscriptions_of(entity.id)?.is_empty() {
+    if !tx.dispatches_of(entity.id)?.is_empty() {
         return Ok(());
     }
-    let existing = match tx.subscription_by_name(&subscription_id(&policy, &entity.url))? {
+    let existing = match tx.dispatch_by_name(&subscription_id(&policy, &entity.url))? {
         Some(shared) => Some(shared),
-        None => tx.subscription_by_name(&link_id(&policy, &entity.url))?,
+        None => tx.dispatch_by_name(&link_id(&policy, &entity.url))?,
     };
     let subscription = match existing {
         Some(existing) => existing,
@@ -63,16 +63,16 @@ pub(crate) fn link(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
                 Target::Webhook(ref url) => Kind::Webhook { url: url.clone() },
                 Target::Runner(ref runner) => Kind::Runner { runner: runner.clone() },
             };
-            tx.insert_subscription(&link_id(&policy, &entity.url), kind, LEASE)?
+            tx.insert_subscription(false, &link_id(&policy, &entity.url), kind, LEASE)?
         }
     };
-    let tail = tx.tail(entity.id)?;
-    tx.insert_link(entity.id, subscription.id, tail)
+    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
+    tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)
 }
 
 /// Takes an entity's links away and ends what was in flight for it.
 pub(crate) fn unlink(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
-    for mut subscription in tx.subscriptions_of(entity.id)? {
+    for mut subscription in tx.dispatches_of(entity.id)? {
         tx.delete_link(entity.id, subscription.id)?;
         let about = subscription.wake.as_ref().is_some_and(|w| w.trigger == entity.id || w.claimed == Some(entity.id));
         if about {

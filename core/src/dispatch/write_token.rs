@@ -42,7 +42,7 @@ pub(crate) fn check(tx: &Tx<'_>, entity: &EntityRow, token: Option<&str>) -> Res
         return Err(EntityIsStopped.into());
     }
     let depth = subscription.serving.max(subscription.depth) + 1;
-    Ok(Cause { class: Class::Any, author: Some(entity.id), depth })
+    Ok(Cause { author: Some(entity.id), depth, ..Cause::outside(Class::Any) })
 }
 
 /// Whether the hash of a token is that of the live claim on the entity's stream. Hashes are compared, so how long it

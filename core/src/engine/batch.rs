@@ -9,7 +9,7 @@ use super::{
     Command, Cost, Counts, Memory, Reply, Ticket, answer_error, deadline, dress, internal_error, reason, unavailable,
 };
 use crate::config::{Config, Virtual};
-use crate::effect::{Effect, EffectId, Fetched};
+use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Request, Response, route};
 use crate::limits::{EFFECTS_A_TURN, PENDING};
@@ -34,6 +34,7 @@ pub(crate) struct Scratch {
     pub(crate) landed: Vec<EffectId>,
     pub(crate) counts: Counts,
     pub(crate) cost: Cost,
+    pub(crate) rekeyed: bool,
 }
 
 /// One transaction of commands.
@@ -117,6 +118,7 @@ impl<'a> Batch<'a> {
                     self.config.virtual_time.as_ref().map_or(*entropy, |v| v.entropy().part(&effect.to_string(), 0));
                 self.outcome(effect, result, &entropy, &mut scratch)
             }
+            Command::Touch(Touch::Stream(stream)) => self.touch(*stream, entropy, &mut scratch),
         };
         scratch.cost.rows = self.sql.written() - before;
         if let (Command::Request { request, .. }, Some((_, Reply::Whole(response)))) =
@@ -128,14 +130,14 @@ impl<'a> Batch<'a> {
     }
 
     fn request(&self, ticket: Ticket, request: &Request, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        let found = route(&request.method, &request.path);
+        let found = route(self.config, &request.method, &request.path);
         let entropy = self.virtual_entropy(request, &found.handler).unwrap_or(*entropy);
         match found.handler {
             Handler::Read(handler) => {
                 let read = Read::new(self.sql, self.config, self.now);
-                let answer =
-                    catch_unwind(AssertUnwindSafe(|| handler(&Call { store: &read, request, params: &found.params })));
+                let answer = catch_unwind(AssertUnwindSafe(|| handler(&Call { store: &read, request, found: &found })));
                 scratch.cost.statements += read.statements();
+                let touched = read.touched();
                 let (reply, fate) = match answer {
                     Ok(Ok(reply)) => (reply, Fate::Done),
                     Ok(Err(Error::Store(_))) if self.sql.intact() != Some(true) => return Fate::Spoiled,
@@ -146,14 +148,17 @@ impl<'a> Batch<'a> {
                     }
                 };
                 scratch.replies.push((ticket, reply));
-                fate
+                match touched {
+                    Some(Touch::Stream(stream)) if fate == Fate::Done => self.touch(stream, &entropy, scratch),
+                    _ => fate,
+                }
             }
             Handler::Write(handler) => {
                 let ended = self.handle(&entropy).nested(scratch, |tx| {
                     if let Some(origin) = &request.origin {
                         tx.remember_origin(origin)?;
                     }
-                    handler(&Call { store: tx, request, params: &found.params })
+                    handler(&Call { store: tx, request, found: &found })
                 });
                 match ended {
                     Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
@@ -166,6 +171,13 @@ impl<'a> Batch<'a> {
             }
             // The engine has answered it before it came to a batch.
             Handler::Clock(_) => Fate::Done,
+        }
+    }
+
+    fn touch(&self, stream: i64, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
+        match self.handle(entropy).nested(scratch, |tx| crate::stream::touch(tx, stream)) {
+            Ended::Spoiled => Fate::Spoiled,
+            Ended::Kept(_) | Ended::Failed { .. } => Fate::Done,
         }
     }
 
@@ -298,6 +310,7 @@ impl Handle<'_> {
         {
             scratch.effects.extend(left.effects);
             scratch.counts.add(&left.counts);
+            scratch.rekeyed |= left.rekeyed;
             return Ended::Kept(done);
         }
         batch.slots.restore(slots);

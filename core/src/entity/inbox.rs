@@ -114,7 +114,7 @@ struct Value<'a> {
 pub(super) fn append(
     tx: &Tx<'_>,
     entity: &EntityRow,
-    stream: &StreamRow,
+    stream: &mut StreamRow,
     message: &Message<'_>,
     txid: &str,
     cause: Cause,

@@ -72,7 +72,7 @@ fn apply(
     if effect.status.is_terminal() {
         link::unlink(tx, &entity)?;
     }
-    write(tx, &stream, &Content::Json(vec![&event]), Cause::outside(class))?;
+    write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(class))?;
     if effect.status.is_terminal() {
         terminate(tx, &entity)?;
     }

@@ -110,8 +110,8 @@ fn deliver(tx: &Tx<'_>, entity: &mut EntityRow, message: &Message<'_>, txid: &st
         entity.updated_at = tx.now;
         tx.update_entity(entity)?;
     }
-    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
-    inbox::append(tx, entity, &stream, message, txid, cause)
+    let Some(mut stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
+    inbox::append(tx, entity, &mut stream, message, txid, cause)
 }
 
 /// What a send is caused by: the claim of the agent in whose name it is sent, else the outside world.
@@ -125,7 +125,7 @@ fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&s
     if let (Some(agent), Some(token)) = (tx.entity(path)?, token)
         && let Some(cause) = write_token::cause_of(tx, &agent, token)?
     {
-        return Ok(Cause { class: Class::Named, author: None, depth: cause.depth });
+        return Ok(Cause { depth: cause.depth, ..Cause::outside(Class::Named) });
     }
     if by.kind() == "agent" && path == format!("/{}", by.id()) { Ok(outside) } else { Err(ImpostorAgent.into()) }
 }

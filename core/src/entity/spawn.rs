@@ -21,7 +21,7 @@ use crate::stream::{Cause, Class, Content, compact, members, write};
 use crate::tenant::{Permission, permission};
 use crate::time::Time;
 use crate::wake::register::{Asked, ask};
-use crate::wake::{self};
+use crate::{subscription, wake};
 
 failure! {
     /// Principals come to be by calling.
@@ -85,7 +85,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(duplicate(url).into());
     }
 
-    let stream = tx.insert_stream(&path, "application/json", tx.now)?;
+    let mut stream = tx.insert_stream(&path, "application/json")?;
     let entity = EntityRow {
         id: stream.id,
         url,
@@ -103,16 +103,18 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         updated_at: tx.now,
     };
     tx.insert_entity(&entity)?;
+    subscription::has_come(tx, &mut stream)?;
     wake::register::forget_strangers(tx, &entity)?;
     let first = birth(&entity, registered.definition.slash_commands.as_deref(), tx.now);
-    write(tx, &stream, &Content::Json(first.iter().map(String::as_str).collect()), Cause::outside(Class::Named))?;
+    write(tx, &mut stream, &Content::Json(first.iter().map(String::as_str).collect()), Cause::outside(Class::Named))?;
     if let Some(wake) = &spawn.wake {
         wake::register::add(tx, by, &entity.url, wake)?;
     }
     link::link(tx, &entity)?;
+    stream.followed |= entity.policy.is_some();
     if let Some(message) = &spawn.message {
         validate::message(tx, &entity, Some(&registered), message.kind.as_deref(), Some(message.payload))?;
-        inbox::append(tx, &entity, &stream, message, &tx.draw.uuid(), Cause::outside(Class::Named))?;
+        inbox::append(tx, &entity, &mut stream, message, &tx.draw.uuid(), Cause::outside(Class::Named))?;
     }
     let mut view = View::of(&entity);
     view.txid = Some(tx.txid());

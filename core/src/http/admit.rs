@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::route::route;
+use super::route::{is_under, route};
 use super::{Refusal, Response, dress};
 use crate::config::Config;
 use crate::limits::{APPEND, BODY, PATH};
@@ -34,36 +34,41 @@ fn judge(config: &Config, method: &Method, path: &str, headers: &HeaderMap) -> R
     }
     if path.len() > PATH || !path.starts_with('/') || !is_encoded(path) {
         return Err(refuse(
+            config,
             path,
             StatusCode::BAD_REQUEST,
             "the path is too long or not percent-encoded as a URL's path is",
         ));
     }
-    let found = route(method, path);
+    let found = route(config, method, path);
     let by = match authenticate(&config.auth, headers) {
         Ok(by) => Some(by),
         Err(_) if found.open => None,
         Err(refusal) => return Err(refusal.response()),
     };
-    let limit = if is_control(path) { BODY } else { APPEND };
+    let limit = limit(config, path);
     let length = headers.get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit as u64) {
-        return Err(too_large(path));
+        return Err(too_large(config, path));
     }
     Ok(Admission { by, limit })
 }
 
 /// 413: the body is longer than its route takes.
 #[must_use]
-pub fn too_large(path: &str) -> Response {
-    let limit = if is_control(path) { BODY } else { APPEND };
-    finished(path, refuse(path, StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes")))
+pub fn too_large(config: &Config, path: &str) -> Response {
+    let message = format!("the body is larger than {} bytes", limit(config, path));
+    finished(path, refuse(config, path, StatusCode::PAYLOAD_TOO_LARGE, &message))
 }
 
 /// 408: the body did not arrive in time.
 #[must_use]
-pub fn too_slow(path: &str) -> Response {
-    finished(path, refuse(path, StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))
+pub fn too_slow(config: &Config, path: &str) -> Response {
+    finished(path, refuse(config, path, StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))
+}
+
+fn limit(config: &Config, path: &str) -> usize {
+    if is_control(config, path) { BODY } else { APPEND }
 }
 
 fn finished(path: &str, mut response: Response) -> Response {
@@ -71,18 +76,19 @@ fn finished(path: &str, mut response: Response) -> Response {
     response
 }
 
-fn refuse(path: &str, status: StatusCode, message: &str) -> Response {
-    if is_control(path) { Refusal::new(status, "INVALID_REQUEST", message) } else { Refusal::plain(status, message) }
-        .response()
+fn refuse(config: &Config, path: &str, status: StatusCode, message: &str) -> Response {
+    let control = is_control(config, path);
+    if control { Refusal::new(status, "INVALID_REQUEST", message) } else { Refusal::plain(status, message) }.response()
 }
 
 /// Whether a path belongs to the control plane, whose errors are envelopes and whose bodies are small.
-pub(super) fn is_control(path: &str) -> bool {
-    let shared_state = path.starts_with("/_electric/shared-state/");
-    ["/_electric", "/_reveille", "/__ds"]
-        .iter()
-        .any(|p| path.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-        && !shared_state
+fn is_control(config: &Config, path: &str) -> bool {
+    let Some(below) = path.strip_prefix(&config.stream_root) else { return true };
+    let shared_state = below.starts_with("/_electric/shared-state/");
+    is_under(below, "/__ds")
+        || config.stream_root.is_empty()
+            && (is_under(below, "/_electric") || is_under(below, "/_reveille"))
+            && !shared_state
 }
 
 /// Whether every `%` begins an escape.

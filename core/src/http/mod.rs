@@ -6,6 +6,7 @@ mod dev;
 mod dress;
 mod error;
 mod message;
+mod path;
 mod route;
 
 pub use admit::{Admission, admit, too_large, too_slow};
@@ -14,5 +15,6 @@ pub use dress::dress;
 pub use error::{Error, Refusal};
 pub(crate) use error::{answer, failure};
 pub use message::{Request, Response};
+pub use path::{canonical_path, canonical_query};
 pub use route::{Access, access};
 pub(crate) use route::{Advance, Call, Handler, route};

@@ -19,12 +19,12 @@ pub(crate) struct Call<'a, S> {
     /// The store: a [`Read`] or a [`Tx`].
     pub(crate) store: &'a S,
     pub(crate) request: &'a Request,
-    pub(crate) params: &'a Params,
+    pub(crate) found: &'a Found<'a>,
 }
 
 /// The parameters of a path, still percent-encoded.
 #[derive(Debug, Default)]
-pub(crate) struct Params(Vec<(String, String)>);
+struct Params(Vec<(String, String)>);
 
 /// What answers a route.
 #[derive(Clone, Copy)]
@@ -41,9 +41,11 @@ pub(crate) enum Handler {
 pub(crate) type Advance = fn(&Request, &Config, Time) -> Result<Time, Refusal>;
 
 /// Where a request goes.
-pub(crate) struct Found {
+pub(crate) struct Found<'p> {
     pub(crate) handler: Handler,
-    pub(crate) params: Params,
+    params: Params,
+    /// The path below the stream root.
+    below: &'p str,
     /// Whether nobody needs to be known to call it.
     pub(crate) open: bool,
 }
@@ -78,7 +80,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 28] = [
+static ROUTES: [Route; 39] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -103,7 +105,18 @@ static ROUTES: [Route; 28] = [
     write(Method::POST, "/_electric/runners/{id}/enable", runner::register::enable),
     write(Method::POST, "/_electric/runners/{id}/disable", runner::register::disable),
     write(Method::POST, "/_electric/runners/{id}/claim", runner::claim::claim),
+    write(Method::PUT, "/__ds/subscriptions/{id}", subscription::create::create),
+    read(Method::GET, "/__ds/subscriptions/{id}", subscription::show::show),
+    write(Method::DELETE, "/__ds/subscriptions/{id}", subscription::delete::delete),
+    write(Method::POST, "/__ds/subscriptions/{id}/streams", subscription::streams::add),
+    write(Method::DELETE, "/__ds/subscriptions/{id}/streams/{*path}", subscription::streams::remove),
+    open(write(Method::POST, "/__ds/subscriptions/{id}/callback", subscription::callback::callback)),
+    write(Method::POST, "/__ds/subscriptions/{id}/claim", subscription::claim::claim),
+    open(write(Method::POST, "/__ds/subscriptions/{id}/ack", subscription::callback::ack)),
+    open(write(Method::POST, "/__ds/subscriptions/{id}/release", subscription::callback::release)),
     open(read(Method::GET, "/__ds/jwks.json", subscription::signing::jwks)),
+    read(Method::GET, "/_reveille/signing-keys", subscription::rotate::list),
+    write(Method::POST, "/_reveille/signing-keys", subscription::rotate::rotate),
     Route { method: Method::POST, path: "/_reveille/dev/clock", handler: Handler::Clock(dev::clock), open: false },
     write(Method::POST, "/_reveille/dev/panic", dev::panic),
     write(Method::POST, "/_reveille/dev/timer", dev::timer),
@@ -122,35 +135,50 @@ static PATHS: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
 });
 
 /// Finds what answers a request. Trailing slashes do not count in the table; whatever it does not know is a stream, or
-/// nothing.
-pub(crate) fn route(method: &Method, path: &str) -> Found {
-    let trimmed = path.trim_end_matches('/');
-    let found = PATHS.at(if trimmed.is_empty() { "/" } else { trimmed }).ok();
-    if let Some(found) = found
+/// nothing. Where streams have a root of their own, there is no control plane, and `__ds` stands below that.
+pub(crate) fn route<'p>(config: &Config, method: &Method, path: &'p str) -> Found<'p> {
+    let root = config.stream_root.as_str();
+    let below = path.strip_prefix(root).filter(|below| root.is_empty() || below.starts_with('/'));
+    let known = match below {
+        _ if root.is_empty() => Some(path),
+        Some(below) => Some(below).filter(|below| is_under(below, "/__ds")),
+        None => Some(path).filter(|path| *path == "/" || is_under(path, "/_reveille")),
+    };
+    let trimmed = known.map(|known| known.trim_end_matches('/'));
+    let found = trimmed.and_then(|path| PATHS.at(if path.is_empty() { "/" } else { path }).ok());
+    let below = below.unwrap_or("");
+    if let Some(found) = &found
         && let Some(route) = found.value.iter().find(|r| r.method == *method)
     {
         let params = Params(found.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
-        return Found { handler: route.handler, params, open: route.open };
+        return Found { handler: route.handler, params, open: route.open, below };
     }
-    Found { handler: elsewhere(method, path), params: Params::default(), open: false }
+    let handler = if is_under(below, "/__ds") && found.is_some() {
+        Handler::Read(method_not_allowed)
+    } else {
+        elsewhere(method, below, root)
+    };
+    Found { handler, params: Params::default(), open: false, below }
 }
 
 /// Whether a request reads or writes, so that a host can send reads past the writer.
 #[must_use]
-pub fn access(method: &Method, path: &str) -> Access {
-    match route(method, path).handler {
+pub fn access(config: &Config, method: &Method, path: &str) -> Access {
+    match route(config, method, path).handler {
         Handler::Read(_) => Access::Read,
         Handler::Write(_) | Handler::Clock(_) => Access::Write,
     }
 }
 
-/// What is not in the table: streams everywhere but under the reserved prefixes.
-fn elsewhere(method: &Method, path: &str) -> Handler {
-    let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if under("/__ds") {
+/// What is not in the table: streams everywhere below the root but under the reserved prefixes.
+fn elsewhere(method: &Method, below: &str, root: &str) -> Handler {
+    if is_under(below, "/__ds") {
         return Handler::Read(no_control_route);
     }
-    if under("/_reveille") || path == "/" || (under("/_electric") && !path.starts_with("/_electric/shared-state/")) {
+    let reserved = root.is_empty()
+        && (is_under(below, "/_reveille")
+            || (is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/")));
+    if reserved || below.len() < 2 {
         return Handler::Read(nothing);
     }
     match method.as_str() {
@@ -163,6 +191,11 @@ fn elsewhere(method: &Method, path: &str) -> Handler {
     }
 }
 
+/// Whether a path is a prefix or below it.
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl<'a, S> Call<'a, S> {
     /// Who calls.
     pub(crate) fn by(&self) -> Result<&'a Principal, Refusal> {
@@ -172,7 +205,7 @@ impl<'a, S> Call<'a, S> {
 
     /// A parameter of the path, still percent-encoded.
     pub(crate) fn param(&self, name: &str) -> &'a str {
-        self.params.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+        self.found.params.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 
     /// A parameter of the path, percent-decoded.
@@ -188,9 +221,9 @@ impl<'a, S> Call<'a, S> {
         decoded.map(std::borrow::Cow::into_owned).map_err(refuse)
     }
 
-    /// The path as a stream's.
-    pub(crate) fn stream_path(&self) -> Result<&'a str, Refusal> {
-        Ok(&self.request.path)
+    /// The path as a stream's: below the stream root.
+    pub(crate) fn stream_path(&self) -> &'a str {
+        self.found.below
     }
 }
 
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn paths_are_matched_as_they_were_sent() {
-        let found = route(&Method::PUT, "/_electric/entities/task/a%2Fb/");
+        let found = route(&Config::dev(), &Method::PUT, "/_electric/entities/task/a%2Fb/");
         assert!(matches!(found.handler, Handler::Write(_)));
         assert_eq!(found.params.0, [("type".to_owned(), "task".to_owned()), ("id".to_owned(), "a%2Fb".to_owned())]);
     }
@@ -245,7 +278,44 @@ mod tests {
             (Method::POST, "/_electric/unknown", Access::Read),
             (Method::PUT, "/_electric/shared-state/x", Access::Write),
         ] {
-            assert_eq!(access(&method, path), want, "{method} {path}");
+            assert_eq!(access(&Config::dev(), &method, path), want, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_root_of_its_own_has_streams_and_nothing_else() {
+        let config = Config { stream_root: "/v1/stream".to_owned(), ..Config::dev() };
+        let find = |method: Method, path| {
+            let found = route(&config, &method, path);
+            (matches!(found.handler, Handler::Write(_)), found.below.to_owned(), found.params.0.len())
+        };
+        assert_eq!(find(Method::PUT, "/v1/stream/a/b"), (true, "/a/b".to_owned(), 0));
+        assert_eq!(find(Method::PUT, "/v1/stream/__ds/subscriptions/x"), (true, "/__ds/subscriptions/x".to_owned(), 1));
+        assert_eq!(find(Method::PUT, "/v1/stream/_electric/x"), (true, "/_electric/x".to_owned(), 0));
+        for path in
+            ["/v1/streams/a", "/v1/stream", "/v1/stream/", "/a", "/_electric/entities/a/b", "/__ds/subscriptions/x"]
+        {
+            assert!(!find(Method::PUT, path).0, "{path}");
+        }
+        assert!(find(Method::POST, "/_reveille/signing-keys").0);
+    }
+
+    #[test]
+    fn a_control_route_has_its_methods_alone() {
+        for (method, path, status) in [
+            (Method::PATCH, "/__ds/subscriptions/x", 405),
+            (Method::GET, "/__ds/subscriptions/x/streams", 405),
+            (Method::GET, "/__ds/subscriptions/x/streams/a/b", 405),
+            (Method::POST, "/__ds/jwks.json", 405),
+            (Method::GET, "/__ds", 404),
+            (Method::PUT, "/__ds/subscriptions", 404),
+            (Method::GET, "/__ds/other", 404),
+        ] {
+            let config = Config::dev();
+            let Handler::Read(handler) = route(&config, &method, path).handler else { panic!("{path} writes") };
+            let want: fn(&Call<'_, Read<'_>>) -> Result<Reply, Error> =
+                if status == 405 { method_not_allowed } else { no_control_route };
+            assert!(std::ptr::fn_addr_eq(handler, want), "{method} {path}");
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Domain code sees two types. [`Read`] answers from a snapshot; `Tx` also writes, gives out row ids and gathers what
 //! must leave after the commit. Each table has one file and one write path.
 
+mod asked;
+mod awaited;
 mod clock;
 mod delayed_send;
 mod entity;
@@ -15,7 +17,9 @@ mod registration;
 mod run;
 mod runner;
 mod schema_set;
+mod segment;
 mod setting;
+mod signing_key;
 mod sql;
 mod stream;
 mod subscription;
@@ -25,16 +29,19 @@ mod timer;
 mod tx;
 mod waiting_wake;
 
+pub(crate) use asked::{Asked, PatternRow};
 pub use clock::Clock;
 pub(crate) use entity::{EntityRow, Filter};
 pub(crate) use entity_type::EntityTypeRow;
-pub(crate) use link::Link;
+pub(crate) use link::{Link, Reasons};
 pub(crate) use registration::{NewRegistration, Registration};
 pub(crate) use runner::RunnerRow;
-pub(crate) use setting::Keys;
+pub(crate) use segment::Segment;
+pub(crate) use setting::{Keys, decode_key, encode_key};
+pub(crate) use signing_key::SigningKeyRow;
 pub use sql::{MAX_INT, MAX_VALUE, Row, Sql, SqlError, Value, Verdict, Visit};
-pub(crate) use stream::{StreamRow, media_type};
-pub(crate) use subscription::{Kind, SubscriptionRow, WakeInFlight};
+pub(crate) use stream::{Fork, StreamRow, is_json, media_type};
+pub(crate) use subscription::{Kind, PULL_WAKE, Seen, SubscriptionRow, WEBHOOK, WakeInFlight};
 pub(crate) use timer::{Timer, TimerKind};
 pub use tx::Read;
 pub(crate) use tx::Tx;

@@ -65,6 +65,11 @@ impl Read<'_> {
         )
     }
 
+    /// Whether there are registrations on a source.
+    pub(crate) fn is_source(&self, source: &str) -> Result<bool, SqlError> {
+        Ok(self.one("SELECT 1 FROM registration WHERE source = ?1 LIMIT 1", &[source.into()], |_| Ok(()))?.is_some())
+    }
+
     /// How many registrations a subscriber holds.
     pub(crate) fn registrations_held(&self, subscriber: i64) -> Result<usize, SqlError> {
         let held =

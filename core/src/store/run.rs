@@ -14,6 +14,11 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
+    /// Forgets the runs of a stream that is gone.
+    pub(crate) fn delete_runs(&self, stream: i64) -> Result<(), SqlError> {
+        self.write("DELETE FROM run WHERE stream = ?1", &[stream.into()])
+    }
+
     pub(crate) fn begin_run(&self, stream: i64, key: &str, start: Offset) -> Result<(), SqlError> {
         self.write(
             "INSERT INTO run (stream, key, start) VALUES (?1, ?2, ?3) ON CONFLICT (stream, key) DO NOTHING",

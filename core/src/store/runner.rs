@@ -69,6 +69,14 @@ impl Read<'_> {
         self.one(select!("WHERE id = ?1"), &[id.into()], RunnerRow::from)
     }
 
+    /// The runner whose wake stream stands at a path.
+    pub(crate) fn runner_of(&self, path: &str) -> Result<Option<String>, SqlError> {
+        let Some(id) = path.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake")) else {
+            return Ok(None);
+        };
+        Ok(self.runner(id)?.map(|r| r.id))
+    }
+
     /// The runners of an owner, newest first.
     pub(crate) fn runners_of(&self, owner: &str, limit: usize) -> Result<Vec<RunnerRow>, SqlError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

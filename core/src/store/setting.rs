@@ -5,12 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Read, Sql, SqlError, Tx};
 use crate::entropy::Draw;
-use crate::subscription::signing::Signer;
+use crate::subscription::signing::Ring;
 
-/// The tenant's secrets: the key that signs webhooks, and the one that claim tokens are made with.
+/// The tenant's secrets: the keys that sign webhooks, and the one that claim tokens are made with.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    pub(crate) signer: Signer,
+    pub(crate) ring: Ring,
     pub(crate) claims: [u8; 32],
 }
 
@@ -27,12 +27,8 @@ impl Read<'_> {
 
     /// The tenant's secrets.
     pub(crate) fn keys(&self) -> Result<Keys, SqlError> {
-        let key = |name: &str| -> Result<[u8; 32], SqlError> {
-            let text = self.setting(name)?.ok_or_else(|| SqlError::new(format!("the key `{name}` is missing")))?;
-            let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-            bytes.try_into().map_err(|_| SqlError::new(format!("the key `{name}` is damaged")))
-        };
-        Ok(Keys { signer: Signer::new(&key(SIGNING)?), claims: key(CLAIMS)? })
+        let text = self.setting(CLAIMS)?.ok_or_else(|| SqlError::new(format!("the key `{CLAIMS}` is missing")))?;
+        Ok(Keys { ring: Ring::new(&self.signing_keys()?)?, claims: decode_key(&text)? })
     }
 
     /// The URL under which this server is reached, without a trailing slash.
@@ -41,6 +37,11 @@ impl Read<'_> {
             return Ok(url.clone());
         }
         Ok(self.setting(ORIGIN)?.unwrap_or_else(|| "http://127.0.0.1:4437".to_owned()))
+    }
+
+    /// The URL of the stream root, without a trailing slash.
+    pub(crate) fn root_url(&self) -> Result<String, SqlError> {
+        Ok(self.public_url()? + &self.config.stream_root)
     }
 }
 
@@ -68,6 +69,17 @@ pub(super) fn make_keys(sql: &dyn Sql, draw: &Draw) -> Result<(), SqlError> {
         sql.run("INSERT INTO setting (name, value) VALUES (?1, ?2)", &[name.into(), (&key).into()], &mut |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// A key as it is stored.
+pub(crate) fn decode_key(text: &str) -> Result<[u8; 32], SqlError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    bytes.try_into().map_err(|_| SqlError::new("a stored key is damaged"))
+}
+
+/// A key as it is to be stored.
+pub(crate) fn encode_key(key: &[u8; 32]) -> String {
+    URL_SAFE_NO_PAD.encode(key)
 }
 
 const SIGNING: &str = "webhook signing key";

@@ -1,6 +1,9 @@
 //! Subscriptions: who is told when a stream moves, and the one wake that may be in flight for each.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Read, Row, SqlError, Tx};
+use crate::stream::Offset;
 use crate::time::{Span, Time};
 
 /// How a subscription announces its wakes.
@@ -10,6 +13,8 @@ pub(crate) enum Kind {
     Webhook { url: String },
     /// An event on the wake stream of a runner.
     Runner { runner: String },
+    /// An event on a stream.
+    Stream { path: String },
 }
 
 /// A wake in flight: announced, perhaps claimed.
@@ -19,7 +24,7 @@ pub(crate) struct WakeInFlight {
     pub(crate) id: String,
     /// The stream that caused it.
     pub(crate) trigger: i64,
-    /// Stream and tail of each link when the wake began, as JSON `[[stream, tail], …]`.
+    /// What was pending when the wake began, as JSON: a list of [`Seen`].
     pub(crate) snapshot: String,
     /// Leased: a webhook that answered, or a claim.
     pub(crate) held: bool,
@@ -33,6 +38,8 @@ pub(crate) struct WakeInFlight {
     pub(crate) lease_until: Option<Time>,
     /// Announcements so far.
     pub(crate) attempt: i64,
+    /// Where the newest of them ends on its wake stream.
+    pub(crate) announced: Option<Offset>,
     /// When to announce again, while not held.
     pub(crate) due_at: Option<Time>,
     /// The entity that the write token opens, once a token was given out.
@@ -41,10 +48,29 @@ pub(crate) struct WakeInFlight {
     pub(crate) write_hash: Option<Vec<u8>>,
 }
 
+/// A stream, its tail when a wake began, and its path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Seen {
+    Named(i64, i64, String),
+    /// As the first release wrote it.
+    Bare(i64, i64),
+}
+
+impl WakeInFlight {
+    /// The snapshot, read.
+    pub(crate) fn seen(&self) -> Result<Vec<Seen>, SqlError> {
+        serde_json::from_str(&self.snapshot)
+            .map_err(|e| SqlError::new(format!("a stored snapshot does not parse: {e}")))
+    }
+}
+
 /// A subscription.
 #[derive(Clone, Debug)]
 pub(crate) struct SubscriptionRow {
     pub(crate) id: i64,
+    /// A client made it; otherwise it dispatches an entity.
+    pub(crate) plain: bool,
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) lease: Span,
@@ -58,13 +84,15 @@ pub(crate) struct SubscriptionRow {
     pub(crate) error: Option<String>,
     /// When its timer row is due.
     pub(crate) timer_at: Option<Time>,
+    pub(crate) created_at: Time,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, s.snapshot, s.held, s.holder, \
-             s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at, s.claimed_at, s.heartbeat_at FROM subscription s ",
+             s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at, s.claimed_at, s.heartbeat_at, s.plain, \
+             s.wake_stream, s.announced, s.created_at FROM subscription s ",
             $rest
         )
     };
@@ -74,7 +102,10 @@ impl SubscriptionRow {
     fn from(row: Row<'_>) -> Result<Self, SqlError> {
         let kind = match row.text(2)? {
             WEBHOOK => Kind::Webhook { url: row.text(3)?.to_owned() },
-            _ => Kind::Runner { runner: row.text(4)?.to_owned() },
+            _ => match row.opt_text(24)? {
+                Some(path) => Kind::Stream { path: path.to_owned() },
+                None => Kind::Runner { runner: row.text(4)?.to_owned() },
+            },
         };
         let time = |i| row.opt_int(i).map(|at| at.map(Time::from_millis));
         let wake = match row.opt_text(7)? {
@@ -89,6 +120,7 @@ impl SubscriptionRow {
                 heartbeat_at: time(22)?,
                 lease_until: time(12)?,
                 attempt: row.int(13)?,
+                announced: row.opt_int(25)?.map(Offset::at),
                 due_at: time(14)?,
                 claimed: row.opt_int(15)?,
                 write_hash: row.opt_blob(16)?.map(<[u8]>::to_vec),
@@ -105,6 +137,8 @@ impl SubscriptionRow {
             serving: row.int(18)?,
             error: row.opt_text(19)?.map(str::to_owned),
             timer_at: time(20)?,
+            plain: row.int(23)? != 0,
+            created_at: Time::from_millis(row.int(26)?),
         })
     }
 }
@@ -114,8 +148,14 @@ impl Read<'_> {
         self.one(select!("WHERE s.id = ?1"), &[id.into()], SubscriptionRow::from)
     }
 
-    pub(crate) fn subscription_by_name(&self, name: &str) -> Result<Option<SubscriptionRow>, SqlError> {
-        self.one(select!("WHERE s.name = ?1"), &[name.into()], SubscriptionRow::from)
+    /// The subscription of a name that dispatches an entity.
+    pub(crate) fn dispatch_by_name(&self, name: &str) -> Result<Option<SubscriptionRow>, SqlError> {
+        self.one(select!("WHERE s.plain = 0 AND s.name = ?1"), &[name.into()], SubscriptionRow::from)
+    }
+
+    /// The subscription of a name that a client made.
+    pub(crate) fn plain_by_name(&self, name: &str) -> Result<Option<SubscriptionRow>, SqlError> {
+        self.one(select!("WHERE s.plain = 1 AND s.name = ?1"), &[name.into()], SubscriptionRow::from)
     }
 
     /// The subscriptions that a stream is linked to.
@@ -125,6 +165,13 @@ impl Read<'_> {
             &[stream.into()],
             SubscriptionRow::from,
         )
+    }
+
+    /// The subscriptions that dispatch the entity of a main stream.
+    pub(crate) fn dispatches_of(&self, stream: i64) -> Result<Vec<SubscriptionRow>, SqlError> {
+        let mut all = self.subscriptions_of(stream)?;
+        all.retain(|s| !s.plain);
+        Ok(all)
     }
 
     /// The wakes that a runner holds or could claim, for its health.
@@ -138,19 +185,37 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
-    pub(crate) fn insert_subscription(&self, name: &str, kind: Kind, lease: Span) -> Result<SubscriptionRow, SqlError> {
+    pub(crate) fn insert_subscription(
+        &self,
+        plain: bool,
+        name: &str,
+        kind: Kind,
+        lease: Span,
+    ) -> Result<SubscriptionRow, SqlError> {
         let id = self.next_id();
-        let (word, url, runner) = match &kind {
-            Kind::Webhook { url } => (WEBHOOK, Some(url), None),
-            Kind::Runner { runner } => (PULL_WAKE, None, Some(runner)),
+        let (word, url, runner, wake_stream) = match &kind {
+            Kind::Webhook { url } => (WEBHOOK, Some(url), None, None),
+            Kind::Runner { runner } => (PULL_WAKE, None, Some(runner), None),
+            Kind::Stream { path } => (PULL_WAKE, None, None, Some(path)),
         };
         self.write(
-            "INSERT INTO subscription (id, name, kind, url, runner, lease, generation, held, attempt, depth, serving, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7)",
-            &[id.into(), name.into(), word.into(), url.into(), runner.into(), lease.as_millis().into(), self.now.into()],
+            "INSERT INTO subscription (id, plain, name, kind, url, runner, wake_stream, lease, generation, held, attempt, depth, serving, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, ?9)",
+            &[
+                id.into(),
+                plain.into(),
+                name.into(),
+                word.into(),
+                url.into(),
+                runner.into(),
+                wake_stream.into(),
+                lease.as_millis().into(),
+                self.now.into(),
+            ],
         )?;
         Ok(SubscriptionRow {
             id,
+            plain,
             name: name.to_owned(),
             kind,
             lease,
@@ -160,7 +225,12 @@ impl Tx<'_> {
             serving: 0,
             error: None,
             timer_at: None,
+            created_at: self.now,
         })
+    }
+
+    pub(crate) fn delete_subscription(&self, id: i64) -> Result<(), SqlError> {
+        self.write("DELETE FROM subscription WHERE id = ?1", &[id.into()])
     }
 
     /// Writes what can change of a subscription: its state, never its configuration.
@@ -169,7 +239,7 @@ impl Tx<'_> {
         self.write(
             "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = ?5, held = ?6, holder = ?7, lease_until = ?8, \
              attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16, \
-             claimed_at = ?17, heartbeat_at = ?18 WHERE id = ?1",
+             claimed_at = ?17, heartbeat_at = ?18, announced = ?19 WHERE id = ?1",
             &[
                 s.id.into(),
                 s.generation.into(),
@@ -189,10 +259,12 @@ impl Tx<'_> {
                 s.timer_at.into(),
                 wake.and_then(|w| w.claimed_at).into(),
                 wake.and_then(|w| w.heartbeat_at).into(),
+                wake.and_then(|w| w.announced).into(),
             ],
         )
     }
 }
 
-const WEBHOOK: &str = "webhook";
-const PULL_WAKE: &str = "pull-wake";
+/// The kinds on the wire.
+pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const PULL_WAKE: &str = "pull-wake";

@@ -14,10 +14,30 @@ pub(crate) enum TimerKind {
     Wake,
     /// A development probe, which may panic.
     Probe,
+    /// A stream that expires, unless it has been used since.
+    Expire,
+    /// A stream with entries to seal.
+    Seal,
+    /// What a deleted stream has left.
+    Sweep,
+    /// A wake stream with announcements that nobody needs any more.
+    Compact,
+    /// A signing key that is no longer published.
+    Retire,
 }
 
 impl TimerKind {
-    const ALL: [Self; 4] = [Self::Subscription, Self::Send, Self::Wake, Self::Probe];
+    const ALL: [Self; 9] = [
+        Self::Subscription,
+        Self::Send,
+        Self::Wake,
+        Self::Probe,
+        Self::Expire,
+        Self::Seal,
+        Self::Sweep,
+        Self::Compact,
+        Self::Retire,
+    ];
 
     /// The number by which the table knows it. Numbers are never used again.
     fn number(self) -> i64 {
@@ -26,6 +46,11 @@ impl TimerKind {
             Self::Send => 2,
             Self::Wake => 3,
             Self::Probe => 4,
+            Self::Expire => 5,
+            Self::Seal => 6,
+            Self::Sweep => 7,
+            Self::Compact => 8,
+            Self::Retire => 9,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use super::Keys;
 use super::sql::{self, Row, Sql, SqlError, Value};
 use crate::config::Config;
-use crate::effect::{Effect, Fetch, Notify};
+use crate::effect::{Effect, Fetch, Notify, Touch};
 use crate::engine::{Counts, Slots};
 use crate::entropy::Draw;
 use crate::time::Time;
@@ -17,17 +17,28 @@ pub struct Read<'a> {
     pub(crate) config: &'a Config,
     pub(crate) now: Time,
     statements: Cell<u64>,
+    touched: Cell<Option<Touch>>,
 }
 
 impl<'a> Read<'a> {
     /// A view over `sql` at `now`.
     pub(crate) fn new(sql: &'a dyn Sql, config: &'a Config, now: Time) -> Self {
-        Self { sql, config, now, statements: Cell::new(0) }
+        Self { sql, config, now, statements: Cell::new(0), touched: Cell::new(None) }
     }
 
     /// Statements run through this view.
     pub(crate) fn statements(&self) -> u64 {
         self.statements.get()
+    }
+
+    /// Wants something remembered once the read is over. A read touches one thing.
+    pub(crate) fn touch(&self, touch: Touch) {
+        self.touched.set(Some(touch));
+    }
+
+    /// What is to be remembered.
+    pub(crate) fn touched(&self) -> Option<Touch> {
+        self.touched.take()
     }
 
     /// The rows of a query, each made into a `T`.
@@ -92,6 +103,8 @@ pub(crate) struct Tx<'a> {
 pub(crate) struct Left {
     pub(crate) effects: Vec<Effect>,
     pub(crate) counts: Counts,
+    /// The keys have changed: what memory holds of them is out of date.
+    pub(crate) rekeyed: bool,
 }
 
 impl<'a> Tx<'a> {
@@ -131,6 +144,11 @@ impl<'a> Tx<'a> {
     /// Tells live readers after the commit.
     pub(crate) fn notify(&self, notify: Notify) {
         self.left.borrow_mut().effects.push(Effect::Notify(notify));
+    }
+
+    /// The signing keys are others after the commit.
+    pub(crate) fn rekey(&self) {
+        self.left.borrow_mut().rekeyed = true;
     }
 
     /// Counts something for the metrics.

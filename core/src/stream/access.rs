@@ -6,7 +6,7 @@ use crate::tenant::{Permission, Principal, permission};
 
 /// What a stream's path belongs to.
 #[derive(Debug)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// An entity's main stream.
     Entity(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
@@ -16,7 +16,7 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    pub(super) fn of(read: &Read<'_>, path: &str) -> Result<Self, SqlError> {
+    pub(crate) fn of(read: &Read<'_>, path: &str) -> Result<Self, SqlError> {
         if let Some(url) = path.strip_suffix("/main")
             && let Some(entity) = read.entity(url)?
         {
@@ -30,8 +30,13 @@ impl Owner {
         Ok(Self::Nobody)
     }
 
+    /// Whether it is an entity's.
+    pub(crate) fn is_entity(&self) -> bool {
+        matches!(self, Self::Entity(_))
+    }
+
     /// Whether `by` may read it.
-    pub(super) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
+    pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Entity(entity) => permission::check(by, Permission::Read, entity),
             Self::Runner(owner) if *owner == by.url() || by.is_system() => Ok(()),
@@ -41,7 +46,7 @@ impl Owner {
     }
 
     /// Whether `by` may create, append to or delete it without a token: never when the server owns it.
-    pub(super) fn check_write(&self, path: &str) -> Result<(), Error> {
+    pub(crate) fn check_write(&self, path: &str) -> Result<(), Error> {
         match self {
             Self::Nobody => Ok(()),
             _ => Err(denied("write", path)),

@@ -5,20 +5,20 @@ use http::StatusCode;
 use super::access::Owner;
 use super::content::Content;
 use super::create::wants_close;
-use super::offset::Offset;
+use super::find::find;
 use super::producer::{Accepted, Judgement, Producer, judge};
 use super::write::{Cause, Class, close, write};
 use crate::dispatch::write_token;
 use crate::engine::Done;
 use crate::entity::validate;
 use crate::http::{Call, Error, Refusal, Response};
-use crate::store::{StreamRow, Tx, media_type};
+use crate::store::{StreamRow, Tx};
 
 /// Appends the request's body to the stream at its path.
 pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, request) = (call.store, call.request);
     call.by()?;
-    let path = call.stream_path()?;
+    let path = call.stream_path();
     let producer = Producer::of(request)?;
     let owner = Owner::of(tx, path)?;
     let cause = match &owner {
@@ -28,36 +28,40 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
             Cause::outside(Class::Any)
         }
     };
-    let mut stream =
-        tx.stream(path)?.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}`")))?;
-    let closing = wants_close(request);
-    if request.body.is_empty() && !closing {
+    let mut stream = find(tx, path)?;
+    let (closing, empty) = (wants_close(request), request.body.is_empty());
+    if empty && !closing {
         return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append has a body, or closes the stream").into());
     }
-    if stream.closed {
-        return answer_closed(tx, &stream, producer.as_ref(), request.body.is_empty()).map(Done::from);
+    let content_type = request.header("content-type");
+    if !empty && content_type.is_none() {
+        return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append with a body names its `content-type`").into());
     }
-    if !request.body.is_empty() {
-        check_content_type(&stream, request.header("content-type"))?;
+    if stream.closed {
+        return answer_closed(&stream, producer.as_ref(), empty).map(Done::from);
+    }
+    if let Some(given) = content_type.filter(|given| !empty && !stream.takes(given)) {
+        let message = format!("the stream holds `{}`, not `{given}`", stream.content_type);
+        return Err(Refusal::plain(StatusCode::CONFLICT, message).into());
     }
     if let Some(producer) = &producer
         && let Some(repeat) = judge_producer(tx, &stream, producer)?
     {
         return Ok(repeat.into());
     }
-    let content = if request.body.is_empty() { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
+    let content = if empty { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
     if content.as_ref().is_some_and(Content::is_empty) {
         return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append of no messages").into());
     }
     if let (Owner::Entity(entity), Some(Content::Json(messages))) = (&owner, &content) {
         validate::events(tx, entity, messages)?;
     }
-    check_seq(&mut stream, request.header("stream-seq"))?;
+    let sequenced = check_seq(&mut stream, request.header("stream-seq"))?;
 
+    let used = stream.lifetime.use_at(tx.now);
     stream.closed = closing;
-    let mut tail = None;
     if let Some(content) = &content {
-        tail = Some(write(tx, &stream, content, cause)?);
+        write(tx, &mut stream, content, cause)?;
     }
     if let Some(producer) = &producer {
         tx.write_producer(stream.id, &producer.name, Accepted { epoch: producer.epoch, seq: producer.seq })?;
@@ -65,43 +69,26 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if closing {
         stream.closed_by = producer.as_ref().map(closer);
         close(tx, &mut stream)?;
-    } else if request.header("stream-seq").is_some() {
+    } else if sequenced || used {
         tx.update_stream(&stream)?;
     }
     let status = if producer.is_some() && content.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-    let tail = tail.map_or_else(|| tx.tail_of(&stream), Ok)?;
-    Ok(answer(&stream, tail, status, producer.as_ref().map(|p| (p.epoch, p.seq))).into())
+    Ok(answer(&stream, status, producer.as_ref().map(|p| (p.epoch, p.seq))).into())
 }
 
 /// An append to a closed stream: 409, unless it repeats the close that was accepted.
-fn answer_closed(
-    tx: &Tx<'_>,
-    stream: &StreamRow,
-    producer: Option<&Producer>,
-    close_only: bool,
-) -> Result<Response, Error> {
+fn answer_closed(stream: &StreamRow, producer: Option<&Producer>, close_only: bool) -> Result<Response, Error> {
     let repeats = match producer {
         Some(producer) => stream.closed_by.as_deref() == Some(&closer(producer)),
         None => close_only,
     };
     if repeats {
-        let tail = tx.tail_of(stream)?;
-        return Ok(answer(stream, tail, StatusCode::NO_CONTENT, producer.map(|p| (p.epoch, p.seq))));
+        return Ok(answer(stream, StatusCode::NO_CONTENT, producer.map(|p| (p.epoch, p.seq))));
     }
-    let tail = tx.tail_of(stream)?;
     Err(Refusal::plain(StatusCode::CONFLICT, "the stream is closed")
         .with("stream-closed", "true")
-        .with("stream-next-offset", tail.to_string())
+        .with("stream-next-offset", stream.tail.to_string())
         .into())
-}
-
-fn check_content_type(stream: &StreamRow, given: Option<&str>) -> Result<(), Refusal> {
-    let given = given
-        .ok_or_else(|| Refusal::plain(StatusCode::BAD_REQUEST, "an append with a body names its `content-type`"))?;
-    if media_type(given) == media_type(&stream.content_type) {
-        return Ok(());
-    }
-    Err(Refusal::plain(StatusCode::CONFLICT, format!("the stream holds `{}`, not `{given}`", stream.content_type)))
 }
 
 /// Refuses an append out of order; `Some` answers one that was seen before.
@@ -109,10 +96,7 @@ fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Resul
     let last = tx.producer(stream.id, &producer.name)?;
     match judge(last, producer.epoch, producer.seq) {
         Judgement::Accept => Ok(None),
-        Judgement::Duplicate => {
-            let tail = tx.tail_of(stream)?;
-            Ok(Some(answer(stream, tail, StatusCode::NO_CONTENT, last.map(|l| (l.epoch, l.seq)))))
-        }
+        Judgement::Duplicate => Ok(Some(answer(stream, StatusCode::NO_CONTENT, last.map(|l| (l.epoch, l.seq))))),
         Judgement::Fenced => {
             let current = last.map_or(0, |l| l.epoch);
             let message = format!("epoch {} is fenced: the producer is at epoch {current}", producer.epoch);
@@ -131,21 +115,19 @@ fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Resul
     }
 }
 
-fn check_seq(stream: &mut StreamRow, seq: Option<&str>) -> Result<(), Refusal> {
-    let Some(seq) = seq else { return Ok(()) };
-    if stream.last_seq.as_deref().is_some_and(|last| seq.as_bytes() <= last.as_bytes()) {
-        let last = stream.last_seq.as_deref().unwrap_or("");
-        return Err(Refusal::plain(
-            StatusCode::CONFLICT,
-            format!("Sequence conflict: `{seq}` does not follow `{last}`"),
-        ));
+/// Refuses a `stream-seq` that does not follow the last. Says whether there was one.
+fn check_seq(stream: &mut StreamRow, seq: Option<&str>) -> Result<bool, Refusal> {
+    let Some(seq) = seq else { return Ok(false) };
+    if let Some(last) = stream.last_seq.as_deref().filter(|last| seq.as_bytes() <= last.as_bytes()) {
+        let message = format!("Sequence conflict: `{seq}` does not follow `{last}`");
+        return Err(Refusal::plain(StatusCode::CONFLICT, message));
     }
     stream.last_seq = Some(seq.to_owned());
-    Ok(())
+    Ok(true)
 }
 
-fn answer(stream: &StreamRow, tail: Offset, status: StatusCode, producer: Option<(i64, i64)>) -> Response {
-    let mut response = Response::empty(status).with("stream-next-offset", tail.to_string());
+fn answer(stream: &StreamRow, status: StatusCode, producer: Option<(i64, i64)>) -> Response {
+    let mut response = Response::empty(status).with("stream-next-offset", stream.tail.to_string());
     if stream.closed {
         response.set("stream-closed", "true");
     }

@@ -62,6 +62,17 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Its messages as events. Unless `all` matter, one that plainly is not to be stamped is not looked at.
+    pub(crate) fn events(&self, all: bool) -> Vec<Event<'a>> {
+        match self {
+            Self::Json(messages) => messages
+                .iter()
+                .map(|m| if all || may_be_stamped(m) { Event::of(m) } else { Event::default() })
+                .collect(),
+            Self::Bytes(_) => Vec::new(),
+        }
+    }
+
     /// The bytes that every reader will get: JSON messages joined by commas, each event stamped with `end`.
     pub(crate) fn stored(&self, events: &[Event<'_>], end: Offset) -> Vec<u8> {
         let messages = match self {
@@ -101,6 +112,11 @@ fn stamp(out: &mut String, message: &str, headers: &RawValue, end: Offset) {
     out.push_str(&end.to_string());
     out.push_str("\"}");
     out.push_str(&message[start + text.len()..]);
+}
+
+/// Whether an event could have headers: their name can only be spelt otherwise by an escape.
+fn may_be_stamped(message: &str) -> bool {
+    message.starts_with('{') && (message.contains("headers") || message.contains('\\'))
 }
 
 fn quoted(text: &str) -> String {
@@ -144,9 +160,7 @@ mod tests {
 
     fn stored(body: &str, end: i64) -> String {
         let content = Content::parse(true, body.as_bytes()).expect("valid");
-        let Content::Json(messages) = &content else { panic!("JSON") };
-        let events: Vec<_> = messages.iter().map(|m| Event::of(m)).collect();
-        String::from_utf8(content.stored(&events, Offset::at(end))).expect("text")
+        String::from_utf8(content.stored(&content.events(false), Offset::at(end))).expect("text")
     }
 
     #[test]
@@ -176,6 +190,10 @@ mod tests {
             (
                 r#"{"headers":{"offset":"x","control":"reset"}}"#,
                 format!(r#"{{"headers":{{"control":"reset","offset":"{end}"}}}}"#),
+            ),
+            (
+                r#"{"he\u0061ders":{"operation":"x"}}"#,
+                format!(r#"{{"he\u0061ders":{{"operation":"x","offset":"{end}"}}}}"#),
             ),
             (r#"{"headers":{"operation":7}}"#, r#"{"headers":{"operation":7}}"#.to_owned()),
             (r#"[12345678901234567890,"é"]"#, r#"12345678901234567890,"é""#.to_owned()),

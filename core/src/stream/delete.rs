@@ -1,20 +1,104 @@
-//! `DELETE` on a stream: it is gone with its reply, and its path is free (stream protocol, section 7).
+//! `DELETE` on a stream: it is gone with its reply, and its path is free (stream protocol, section 7). A source is kept,
+//! unseen, until its forks are gone. What a long stream leaves is swept in chunks.
 
 use http::StatusCode;
 
 use super::access::Owner;
+use super::find::find;
+use super::offset::Offset;
+use crate::effect::{Notify, Topic};
 use crate::engine::Done;
-use crate::http::{Call, Error, Refusal, Response};
-use crate::store::Tx;
+use crate::http::{Call, Error, Response};
+use crate::limits::{SWEEP, SWEEP_BYTES};
+use crate::store::{SqlError, StreamRow, TimerKind, Tx};
+use crate::time::Time;
 
 /// Deletes the stream at the request's path.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tx = call.store;
     call.by()?;
-    let path = call.stream_path()?;
+    let path = call.stream_path();
     Owner::of(tx, path)?.check_write(path)?;
-    let stream =
-        tx.stream(path)?.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}`")))?;
-    tx.delete_stream(stream.id)?;
+    remove(tx, find(tx, path)?)?;
     Ok(Response::empty(StatusCode::NO_CONTENT).into())
 }
+
+/// Deletes a stream: nobody follows it any more, and who reads it is told.
+pub(super) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError> {
+    if stream.followed {
+        tx.delete_links_to(stream.id)?;
+    }
+    if let Some(armed) = stream.lifetime.armed.take() {
+        tx.disarm(armed, TimerKind::Expire, stream.id)?;
+    }
+    tx.notify(Notify { topic: Topic::Stream(stream.id), from: stream.tail, to: stream.tail, bytes: None });
+    if stream.refs > 0 {
+        stream.deleted = true;
+        return tx.update_stream(&stream);
+    }
+    let mut last = Some(stream);
+    while let Some(stream) = last {
+        tx.delete_stream_row(stream.id)?;
+        sweep(tx, stream.id)?;
+        last = match stream.fork {
+            Some(fork) => release(tx, fork.source)?,
+            None => None,
+        };
+    }
+    Ok(())
+}
+
+/// A stream's timer is due: its time is over, unless it has been used since.
+pub(crate) fn expire(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
+    let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| s.lifetime.armed == Some(due_at)) else { return Ok(()) };
+    stream.lifetime.armed = None;
+    if stream.lifetime.is_over(tx.now) {
+        return remove(tx, stream);
+    }
+    watch(tx, &mut stream)?;
+    tx.update_stream(&stream)
+}
+
+/// Arms the timer of a stream that expires. The row is the caller's to write.
+pub(super) fn watch(tx: &Tx<'_>, stream: &mut StreamRow) -> Result<(), SqlError> {
+    let Some(until) = stream.lifetime.until else { return Ok(()) };
+    stream.lifetime.armed = Some(until);
+    tx.arm(until, TimerKind::Expire, stream.id)
+}
+
+/// Deletes a chunk of what a stream has left behind, and says when to go on.
+pub(crate) fn sweep(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
+    let mut more = tx.segment_after(id, Offset::ZERO)?.is_some();
+    if more {
+        tx.delete_segments(id, SWEEP_BYTES / SEGMENT)?;
+        more = tx.segment_after(id, Offset::ZERO)?.is_some();
+    }
+    let sizes = tx.entry_sizes(id, Offset::ZERO, SWEEP)?;
+    let mut bytes = 0;
+    let chunk = sizes.iter().take_while(|(_, size)| {
+        let fits = bytes < SWEEP_BYTES;
+        bytes += i64::try_from(*size).unwrap_or(SWEEP_BYTES);
+        fits
+    });
+    if let Some((last, _)) = chunk.last() {
+        tx.delete_entries(id, Offset::ZERO, *last)?;
+        more |= !tx.entry_sizes(id, Offset::ZERO, 1)?.is_empty();
+    }
+    more |= !tx.delete_producers(id, SWEEP)?;
+    tx.delete_runs(id)?;
+    if more { tx.arm(tx.now, TimerKind::Sweep, id) } else { Ok(()) }
+}
+
+/// A fork is gone: its source, when it was kept for that alone, goes too.
+fn release(tx: &Tx<'_>, source: i64) -> Result<Option<StreamRow>, SqlError> {
+    let Some(mut source) = tx.stream_by_id(source)? else { return Ok(None) };
+    source.refs -= 1;
+    if source.deleted && source.refs <= 0 {
+        return Ok(Some(source));
+    }
+    tx.update_stream(&source)?;
+    Ok(None)
+}
+
+/// About how large a segment is, for chunks of a sweep.
+const SEGMENT: i64 = 256 << 10;

@@ -10,7 +10,7 @@ use super::access::Owner;
 use super::offset::Offset;
 use super::read::{Body, answer, array, gather, nothing_new};
 use super::sse;
-use crate::effect::{Notify, Topic};
+use crate::effect::{Notify, Topic, Touch};
 use crate::http::{Error, Refusal, Response, dress};
 use crate::store::{Read, SqlError, StreamRow};
 use crate::tenant::Principal;
@@ -57,7 +57,7 @@ pub struct Live {
 impl Live {
     pub(super) fn new(
         read: &Read<'_>,
-        stream: &StreamRow,
+        stream: StreamRow,
         by: &Principal,
         mode: Mode,
         at: Offset,
@@ -65,7 +65,7 @@ impl Live {
     ) -> Self {
         let lifetime = if mode == Mode::Sse { read.config.sse } else { read.config.long_poll };
         Self {
-            stream: stream.clone(),
+            stream,
             by: by.clone(),
             mode,
             at,
@@ -85,7 +85,8 @@ impl Live {
 
     /// The next piece, as of a snapshot.
     pub(crate) fn next(&mut self, read: &Read<'_>) -> Result<Next, SqlError> {
-        let Some(stream) = read.stream_by_id(self.stream.id)? else {
+        let stream = read.stream_by_id(self.stream.id)?;
+        let Some(stream) = stream.filter(|s| !s.deleted && !s.lifetime.is_over(read.now)) else {
             return Ok(self.end(Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{}`", self.stream.path))));
         };
         self.stream = stream;
@@ -98,11 +99,13 @@ impl Live {
             self.started = Some(read.now);
             return Ok(Next::Open(self.dressed(sse::head(&self.stream))));
         }
-        let tail = read.tail(self.stream.id)?;
-        if tail > self.at {
+        if self.stream.lifetime.wants_use(read.now) {
+            read.touch(Touch::Stream(self.stream.id));
+        }
+        if self.stream.tail > self.at {
             let body = gather(read, &self.stream, self.at)?;
             self.quiet_until = read.now + self.keep_alive;
-            return Ok(self.data(&body, tail));
+            return Ok(self.data(body));
         }
         Ok(self.idle(read.now))
     }
@@ -112,21 +115,22 @@ impl Live {
         let fresh = notify.topic == Topic::Stream(self.stream.id) && notify.from == self.at;
         let ready = self.mode == Mode::LongPoll || self.started.is_some();
         let bytes = notify.bytes.as_ref().filter(|_| fresh && ready)?;
-        let joined = bytes.to_vec();
-        let bytes = if self.stream.is_json() { array(joined) } else { joined };
-        Some(self.data(&Body { at: notify.to, bytes, cacheable: true }, notify.to))
+        self.stream.tail = notify.to;
+        let bytes = if self.stream.is_json() { array(bytes) } else { bytes.to_vec() };
+        Some(self.data(Body { at: notify.to, bytes, cacheable: true }))
     }
 
-    fn data(&mut self, body: &Body, tail: Offset) -> Next {
+    fn data(&mut self, body: Body) -> Next {
         let from = std::mem::replace(&mut self.at, body.at);
         match self.mode {
             Mode::LongPoll => {
-                let response = answer(&self.stream, &from.to_string(), body, tail).with("stream-cursor", &self.cursor);
+                let response = answer(&self.stream, &from.to_string(), body).with("stream-cursor", &self.cursor);
                 Next::Respond(self.dressed(response))
             }
             Mode::Sse => {
-                let closed = self.stream.closed && self.at >= tail;
-                let piece = sse::data(&self.stream, &body.bytes) + &self.control(self.at >= tail, closed);
+                let complete = self.at >= self.stream.tail;
+                let closed = self.stream.closed && complete;
+                let piece = sse::data(&self.stream, &body.bytes) + &self.control(complete, closed);
                 if closed { Next::Finish(piece.into_bytes()) } else { Next::Send(piece.into_bytes()) }
             }
         }

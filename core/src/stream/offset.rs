@@ -15,6 +15,9 @@ impl Offset {
     /// The start of every stream.
     pub const ZERO: Self = Self(0);
 
+    /// Beyond the end of every stream.
+    pub const END: Self = Self(crate::store::MAX_INT);
+
     /// The offset with this many bytes before it.
     #[must_use]
     pub fn at(bytes: i64) -> Self {

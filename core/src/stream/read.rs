@@ -3,8 +3,10 @@
 use http::StatusCode;
 
 use super::access::Owner;
+use super::find::find;
 use super::live::{Live, Mode};
 use super::offset::Offset;
+use crate::effect::Touch;
 use crate::engine::Reply;
 use crate::http::{Call, Error, Refusal, Response};
 use crate::limits::READ;
@@ -15,7 +17,7 @@ use crate::time::Time;
 pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, request) = (call.store, call.request);
     let by = call.by()?;
-    let path = call.stream_path()?;
+    let path = call.stream_path();
     let stream = find(read, path)?;
     Owner::of(read, path)?.check_read(by, path)?;
     let offsets = request.query_all("offset");
@@ -31,27 +33,26 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     if mode.is_some() && offsets.is_empty() {
         return Err(bad("a live read names its `offset`"));
     }
-    let tail = read.tail(stream.id)?;
-    let from = match offsets.first().map(AsRef::as_ref) {
-        None | Some("-1") => Offset::ZERO,
-        Some("now") => tail,
-        Some(text) => Offset::parse(text).ok_or_else(|| bad(&format!("`{text}` is not an offset")))?.min(tail),
-    };
-    let now = offsets.first().is_some_and(|o| o == "now");
+    let tail = stream.tail;
     let start = offsets.first().map_or("-1", AsRef::as_ref);
+    let from = match start {
+        "-1" => Offset::ZERO,
+        "now" => tail,
+        text => Offset::parse(text).ok_or_else(|| bad(&format!("`{text}` is not an offset")))?.min(tail),
+    };
+    if stream.lifetime.wants_use(read.now) {
+        read.touch(Touch::Stream(stream.id));
+    }
     let cursor = cursor(read.now, request.query_one("cursor").as_deref(), stream.id);
     match mode {
-        Some(Mode::Sse) => Ok(Reply::Live(Box::new(Live::new(read, &stream, by, Mode::Sse, from, cursor)))),
-        Some(Mode::LongPoll) if from == tail && !stream.closed => {
-            Ok(Reply::Live(Box::new(Live::new(read, &stream, by, Mode::LongPoll, from, cursor))))
+        Some(Mode::LongPoll) if from == tail && stream.closed => Ok(Reply::Whole(nothing_new(&stream, tail, &cursor))),
+        Some(mode) if mode == Mode::Sse || from == tail => {
+            Ok(Reply::Live(Box::new(Live::new(read, stream, by, mode, from, cursor))))
         }
-        Some(Mode::LongPoll) if from == tail => Ok(Reply::Whole(nothing_new(&stream, tail, &cursor))),
         live => {
             let mut body = gather(read, &stream, from)?;
-            if body.at == tail && now {
-                body.cacheable = false;
-            }
-            let mut response = answer(&stream, start, &body, tail);
+            body.cacheable = !(start == "now" && body.at == tail);
+            let mut response = answer(&stream, start, body);
             if live.is_some() {
                 response.set("stream-cursor", &cursor);
             }
@@ -64,15 +65,21 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let read = call.store;
     let by = call.by()?;
-    let path = call.stream_path()?;
+    let path = call.stream_path();
     let stream = find(read, path)?;
     Owner::of(read, path)?.check_read(by, path)?;
     let mut response = Response::empty(StatusCode::OK)
         .with("content-type", &stream.content_type)
-        .with("stream-next-offset", read.tail(stream.id)?.to_string())
+        .with("stream-next-offset", stream.tail.to_string())
         .with("cache-control", "no-store");
     if stream.closed {
         response.set("stream-closed", "true");
+    }
+    if let Some(ttl) = stream.lifetime.ttl {
+        response.set("stream-ttl", (ttl.as_millis() / 1000).to_string());
+    }
+    if let Some(at) = &stream.lifetime.expires_at {
+        response.set("stream-expires-at", at);
     }
     Ok(Reply::Whole(response))
 }
@@ -89,30 +96,36 @@ pub(super) struct Body {
 
 /// Gathers what follows `from`.
 pub(super) fn gather(read: &Read<'_>, stream: &StreamRow, from: Offset) -> Result<Body, SqlError> {
-    let mut joined = Vec::new();
+    let ahead = usize::try_from(stream.tail.bytes() - from.bytes()).unwrap_or(READ).min(READ);
+    let mut bytes = Vec::with_capacity(ahead + ahead / 8 + 2);
     let json = stream.is_json();
-    let at = read.entries(stream.id, from, READ, |_, entry| {
-        if json && !joined.is_empty() {
-            joined.push(b',');
+    let at = read.entries(stream, from, READ, |_, entry| {
+        if json {
+            bytes.push(if bytes.is_empty() { b'[' } else { b',' });
         }
-        joined.extend_from_slice(entry);
+        bytes.extend_from_slice(entry);
     })?;
-    Ok(Body { at, bytes: if json { array(joined) } else { joined }, cacheable: true })
+    if json {
+        if bytes.is_empty() {
+            bytes.push(b'[');
+        }
+        bytes.push(b']');
+    }
+    Ok(Body { at, bytes, cacheable: true })
 }
 
 /// JSON messages joined by commas, as an array.
-pub(super) fn array(mut joined: Vec<u8>) -> Vec<u8> {
-    joined.insert(0, b'[');
-    joined.push(b']');
-    joined
+pub(super) fn array(joined: &[u8]) -> Vec<u8> {
+    [b"[", joined, b"]"].concat()
 }
 
 /// A 200 with what was gathered.
-pub(super) fn answer(stream: &StreamRow, start: &str, body: &Body, tail: Offset) -> Response {
-    let complete = body.at >= tail;
-    let mut response = Response { body: body.bytes.clone(), ..Response::empty(StatusCode::OK) }
+pub(super) fn answer(stream: &StreamRow, start: &str, body: Body) -> Response {
+    let Body { at, bytes, cacheable } = body;
+    let complete = at >= stream.tail;
+    let mut response = Response { body: bytes, ..Response::empty(StatusCode::OK) }
         .with("content-type", &stream.content_type)
-        .with("stream-next-offset", body.at.to_string());
+        .with("stream-next-offset", at.to_string());
     if complete {
         response.set("stream-up-to-date", "true");
     }
@@ -120,9 +133,9 @@ pub(super) fn answer(stream: &StreamRow, start: &str, body: &Body, tail: Offset)
     if closed {
         response.set("stream-closed", "true");
     }
-    if body.cacheable {
+    if cacheable {
         let mark = if closed { ":c" } else { "" };
-        response.set("etag", format!("\"{}:{start}:{}{mark}\"", stream.id, body.at));
+        response.set("etag", format!("\"{}:{start}:{at}{mark}\"", stream.id));
         response.set("cache-control", "private, max-age=60, stale-while-revalidate=300");
     } else {
         response.set("cache-control", "no-store");
@@ -166,10 +179,6 @@ fn unless_known(response: Response, known: Option<&str>) -> Response {
     let mut unchanged = Response { headers: response.headers, ..Response::empty(StatusCode::NOT_MODIFIED) };
     unchanged.headers.remove("content-type");
     unchanged
-}
-
-fn find(read: &Read<'_>, path: &str) -> Result<StreamRow, Error> {
-    Ok(read.stream(path)?.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}`")))?)
 }
 
 fn bad(message: &str) -> Error {

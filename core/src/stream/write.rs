@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::content::Content;
-use super::event::Event;
 use super::offset::Offset;
+use super::seal;
 use crate::effect::{Notify, Topic};
 use crate::store::{SqlError, StreamRow, Tx};
 use crate::{subscription, wake};
@@ -30,36 +30,56 @@ pub(crate) struct Cause {
     pub(crate) author: Option<i64>,
     /// How many causes led to it, one under the claim of another.
     pub(crate) depth: i64,
+    /// Whether it makes subscriptions pending: an announcement on a wake stream does not.
+    pub(crate) announces: bool,
 }
 
 impl Cause {
     /// From outside any claim.
     pub(crate) fn outside(class: Class) -> Self {
-        Self { class, author: None, depth: 0 }
+        Self { class, author: None, depth: 0, announces: true }
+    }
+
+    /// An announcement on a wake stream.
+    pub(crate) fn notice() -> Self {
+        Self { announces: false, ..Self::outside(Class::Named) }
     }
 }
 
-/// Appends `content`, which is not empty, to a stream. One that `stream` says is closed is closed by the same command:
-/// its readers are not served from memory, so that they see the data and the end of it together. Gives the new tail.
-pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, cause: Cause) -> Result<Offset, SqlError> {
-    let start = tx.tail_of(stream)?;
+/// Appends `content`, which is not empty, to a stream that was looked up in this command, and moves its tail. One that
+/// `stream` says is closed is closed by the same command: its readers are not served from memory, so that they see the
+/// data and the end of it together.
+pub(crate) fn write(
+    tx: &Tx<'_>,
+    stream: &mut StreamRow,
+    content: &Content<'_>,
+    cause: Cause,
+) -> Result<Offset, SqlError> {
+    let start = stream.tail;
+    debug_assert_eq!(tx.stream_by_id(stream.id)?.map(|s| s.tail), Some(start), "the row is out of date");
     let end = start.after(content.length());
-    let events: Vec<Event<'_>> = match content {
-        Content::Json(messages) => messages.iter().map(|m| Event::of(m)).collect(),
-        Content::Bytes(_) => Vec::new(),
-    };
+    let source = wake::Source::of(tx, stream)?;
+    let events = content.events(source.is_observed());
     let stored = content.stored(&events, end);
     tx.insert_entry(stream.id, end, content.messages(), &stored)?;
+    seal::moved(tx, stream.id, start, end, stored.len())?;
+    stream.tail = end;
     let bytes = (!stream.closed && stored.len() <= SHARED).then(|| Arc::from(stored));
     tx.notify(Notify { topic: Topic::Stream(stream.id), from: start, to: end, bytes });
 
-    let source = wake::Source::of(tx, stream)?;
-    let runs = wake::project_runs(tx, &source, &events, start)?;
-    wake::wake(tx, &source, &events, end, &runs, cause)?;
-    runs.settle(tx, stream.id)?;
-    // What an entity writes about itself is no cause of its own next wake.
-    let depth = if cause.author == Some(stream.id) { 0 } else { cause.depth };
-    subscription::moved(tx, stream, source.entity.as_ref(), depth)?;
+    if source.is_observed() {
+        let runs = wake::project_runs(tx, &source, &events, start)?;
+        wake::wake(tx, &source, &events, end, &runs, cause)?;
+        runs.settle(tx, stream.id)?;
+    }
+    if start == stream.base {
+        subscription::match_patterns(tx, stream)?;
+    }
+    if stream.followed && cause.announces {
+        // What an entity writes about itself is no cause of its own next wake.
+        let depth = if cause.author == Some(stream.id) { 0 } else { cause.depth };
+        subscription::moved(tx, stream, source.entity.as_ref(), depth)?;
+    }
     Ok(end)
 }
 
@@ -67,8 +87,7 @@ pub(crate) fn write(tx: &Tx<'_>, stream: &StreamRow, content: &Content<'_>, caus
 pub(crate) fn close(tx: &Tx<'_>, stream: &mut StreamRow) -> Result<(), SqlError> {
     stream.closed = true;
     tx.update_stream(stream)?;
-    let tail = tx.tail_of(stream)?;
-    tx.notify(Notify { topic: Topic::Stream(stream.id), from: tail, to: tail, bytes: None });
+    tx.notify(Notify { topic: Topic::Stream(stream.id), from: stream.tail, to: stream.tail, bytes: None });
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The outcome of a webhook delivery.
 
+use super::ack::acknowledge_seen;
 use super::announce::arm;
-use super::lease::{acknowledge_snapshot, end, hold};
+use super::lease::{end, hold};
 use crate::dispatch::status;
 use crate::effect::{EffectId, Fetched};
 use crate::schedule::backoff;
@@ -20,7 +21,8 @@ pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Res
     let trigger = wake.trigger;
     match result {
         Ok(answer) if (200..300).contains(&answer.status) && says_done(&answer.body) => {
-            acknowledge_snapshot(tx, &subscription)?;
+            acknowledge_seen(tx, &subscription)?;
+            subscription.error = None;
             end(tx, &mut subscription)?;
             return Ok(());
         }
@@ -28,7 +30,9 @@ pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Res
             subscription.error = None;
             if !wake.held {
                 hold(tx, &mut subscription, None)?;
-                status::claimed(tx, trigger)?;
+                if !subscription.plain {
+                    status::claimed(tx, trigger)?;
+                }
             }
         }
         // The agent called back before its endpoint failed: its claim decides now.

@@ -4,7 +4,6 @@ use super::announce::{announce, arm};
 use super::wake::{begin, primary};
 use crate::dispatch::status;
 use crate::store::{SqlError, SubscriptionRow, Tx};
-use crate::stream::Offset;
 use crate::time::Time;
 
 /// The wake in flight is taken, or kept, by `holder`. The row is the caller's to write.
@@ -29,33 +28,21 @@ pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Opti
 pub(crate) fn end(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<bool, SqlError> {
     let Some(wake) = subscription.wake.take() else { return Ok(false) };
     subscription.serving = 0;
-    status::released(tx, wake.trigger)?;
+    if !subscription.plain {
+        status::released(tx, wake.trigger)?;
+    }
     let links = tx.links(subscription.id)?;
-    let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
+    let Some(next) = primary(&links).filter(|l| l.is_pending()).and_then(|l| l.stream) else {
         subscription.depth = 0;
         tx.update_subscription(subscription)?;
         return Ok(false);
     };
-    let begins = status::admits(tx, next.stream)?;
+    let begins = subscription.plain || status::admits(tx, next)?;
     if begins {
-        begin(tx, subscription, next.stream)?;
+        begin(tx, subscription, next)?;
     }
     tx.update_subscription(subscription)?;
     Ok(begins)
-}
-
-/// Acknowledges everything that was there when the wake in flight began.
-pub(crate) fn acknowledge_snapshot(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<(), SqlError> {
-    let Some(wake) = &subscription.wake else { return Ok(()) };
-    let snapshot: Vec<(i64, i64)> = serde_json::from_str(&wake.snapshot)
-        .map_err(|e| SqlError::new(format!("a stored snapshot does not parse: {e}")))?;
-    for link in tx.links(subscription.id)? {
-        let seen = snapshot.iter().find(|(stream, _)| *stream == link.stream).map(|(_, tail)| Offset::at(*tail));
-        if let Some(tail) = seen.filter(|tail| *tail > link.acked) {
-            tx.acknowledge(link.stream, subscription.id, tail)?;
-        }
-    }
-    Ok(())
 }
 
 /// The subscription's timer is due: announce again, end the lease, or wait on.
@@ -72,7 +59,7 @@ pub(crate) fn due(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
         (Some(until), _) => arm(tx, &mut subscription, until)?,
         (None, Some(again)) if again > tx.now => arm(tx, &mut subscription, again)?,
         // Its entity was paused, or has ended, since the wake began: what is pending stays so.
-        (None, _) if !status::admits(tx, wake.trigger)? => {
+        (None, _) if !subscription.plain && !status::admits(tx, wake.trigger)? => {
             end(tx, &mut subscription)?;
             return Ok(());
         }
@@ -86,7 +73,7 @@ pub(crate) fn due(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
 
 /// The entity of a stream is paused: wakes that nobody holds end, and what is pending stays so.
 pub(crate) fn park(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
-    for mut subscription in tx.subscriptions_of(stream)? {
+    for mut subscription in tx.dispatches_of(stream)? {
         if subscription.wake.as_ref().is_some_and(|w| !w.held && w.trigger == stream) {
             end(tx, &mut subscription)?;
         }

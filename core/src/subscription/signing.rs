@@ -7,9 +7,10 @@ use http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::rotate::KEPT;
 use crate::engine::Reply;
 use crate::http::{Call, Error, Response};
-use crate::store::Read;
+use crate::store::{Read, SigningKeyRow, SqlError, decode_key};
 use crate::time::Time;
 
 /// The key that signs, and the name under which it is published.
@@ -40,13 +41,45 @@ impl Signer {
     }
 }
 
-/// `GET /__ds/jwks.json`: the public key.
+impl Signer {
+    /// Its `kid`.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The keys that are published: one of them signs.
+#[derive(Clone)]
+pub(crate) struct Ring(Vec<(Time, Signer)>);
+
+impl Ring {
+    /// From the rows, which are in the order in which they begin to sign.
+    pub(crate) fn new(rows: &[SigningKeyRow]) -> Result<Self, SqlError> {
+        let keys = rows.iter().map(|row| Ok((row.signs_from, Signer::new(&decode_key(&row.secret)?))));
+        let keys: Vec<_> = keys.collect::<Result<_, SqlError>>()?;
+        if keys.is_empty() { Err(SqlError::new("there is no signing key")) } else { Ok(Self(keys)) }
+    }
+
+    /// The key that signs at a moment: the newest whose time has come.
+    pub(crate) fn signer(&self, now: Time) -> &Signer {
+        let come = self.0.iter().rev().find(|(from, _)| *from <= now);
+        &come.or_else(|| self.0.first()).expect("a ring is never empty").1
+    }
+
+    /// Their ids, in order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, signer)| signer.id())
+    }
+}
+
+/// `GET /__ds/jwks.json`: the public keys.
 pub(crate) fn jwks(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    let Signer { x, id, .. } = call.store.keys()?.signer;
-    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig", "alg": "EdDSA" }] });
-    let mut response = Response::json(StatusCode::OK, &keys);
+    let keys = call.store.keys()?.ring.0.into_iter().map(|(_, Signer { x, id, .. })| {
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig", "alg": "EdDSA" })
+    });
+    let mut response = Response::json(StatusCode::OK, &json!({ "keys": keys.collect::<Vec<_>>() }));
     response.set("content-type", "application/jwk-set+json");
-    response.set("cache-control", "public, max-age=300");
+    response.set("cache-control", format!("public, max-age={}", KEPT.as_millis() / 1000));
     Ok(Reply::Whole(response))
 }
 

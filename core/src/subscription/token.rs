@@ -5,16 +5,38 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::subscription_of;
 use crate::store::Keys;
 
-/// The token of a wake: an HMAC over its id and generation under the tenant's key.
-pub(crate) fn mint(keys: &Keys, wake: &str, generation: i64) -> String {
-    URL_SAFE_NO_PAD.encode(mac(keys, wake, generation).finalize().into_bytes())
+/// What a token says, once it has proved itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The wake that it is of.
+    pub(crate) wake: String,
+    /// The generation of that.
+    pub(crate) generation: i64,
 }
 
-/// Whether a token belongs to a wake and its generation. Takes the same time whether or not it does.
-pub(crate) fn verify(keys: &Keys, wake: &str, generation: i64, token: &str) -> bool {
-    URL_SAFE_NO_PAD.decode(token).is_ok_and(|bytes| mac(keys, wake, generation).verify_slice(&bytes).is_ok())
+impl Token {
+    /// The subscription that it is of.
+    pub(crate) fn subscription(&self) -> Option<i64> {
+        subscription_of(&self.wake)
+    }
+}
+
+/// The token of a wake: its id and generation, and an HMAC over them under the tenant's key.
+pub(crate) fn mint(keys: &Keys, wake: &str, generation: i64) -> String {
+    let proof = URL_SAFE_NO_PAD.encode(mac(keys, wake, generation).finalize().into_bytes());
+    format!("{wake}.{generation}.{proof}")
+}
+
+/// Reads a token. Comparing takes the same time whether or not it is genuine.
+pub(crate) fn open(keys: &Keys, token: &str) -> Option<Token> {
+    let mut parts = token.split('.');
+    let (wake, generation, proof) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    let proof = URL_SAFE_NO_PAD.decode(proof).ok().filter(|_| parts.next().is_none())?;
+    mac(keys, wake, generation).verify_slice(&proof).ok()?;
+    Some(Token { wake: wake.to_owned(), generation })
 }
 
 fn mac(keys: &Keys, wake: &str, generation: i64) -> Hmac<Sha256> {
@@ -29,21 +51,34 @@ fn mac(keys: &Keys, wake: &str, generation: i64) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subscription::signing::Signer;
+    use crate::store::{SigningKeyRow, encode_key};
+    use crate::subscription::signing::Ring;
+    use crate::time::Time;
 
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_token_opens_one_wake_of_one_generation() {
-        let keys = Keys { signer: Signer::new(&[1; 32]), claims: [2; 32] };
-        let token = mint(&keys, "w_1", 3);
-        assert!(verify(&keys, "w_1", 3, &token));
-        for (wake, generation, token) in
-            [("w_2", 3, token.as_str()), ("w_1", 4, &token), ("w_1", 3, ""), ("w_1", 3, "!"), ("w_1", 3, &token[1..])]
-        {
-            assert!(!verify(&keys, wake, generation, token), "{wake} {generation}");
+        let row = SigningKeyRow { id: 0, secret: encode_key(&[1; 32]), signs_from: Time::ZERO, retires_at: None };
+        let keys = Keys { ring: Ring::new(&[row]).expect("a ring"), claims: [2; 32] };
+        let wake = "w_00000000fe0123456789abcd";
+        let token = mint(&keys, wake, 3);
+        let opened = open(&keys, &token).expect("genuine");
+        assert_eq!(opened, Token { wake: wake.to_owned(), generation: 3 });
+        assert_eq!(opened.subscription(), Some(254));
+        let proof = token.rsplit('.').next().expect("a proof");
+        for forged in [
+            String::new(),
+            "!".to_owned(),
+            token[1..].to_owned(),
+            format!("{token}."),
+            format!("{wake}.4.{proof}"),
+            format!("w_00000000ff0123456789abcd.3.{proof}"),
+            format!("{wake}.3."),
+        ] {
+            assert_eq!(open(&keys, &forged), None, "{forged}");
         }
-        assert!(!verify(&Keys { claims: [3; 32], ..keys }, "w_1", 3, &token));
+        assert_eq!(open(&Keys { claims: [3; 32], ..keys }, &token), None);
     }
 }

@@ -1,15 +1,13 @@
 //! A wake begins: a stream has moved, and nothing is in flight.
 
-use serde_json::json;
-
 use super::announce::announce;
-use crate::store::{EntityRow, Link, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
+use crate::store::{EntityRow, Link, Seen, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
 
 /// A stream has moved: each subscription that follows it wakes, or remembers how deep the cause was.
 pub(crate) fn moved(tx: &Tx<'_>, stream: &StreamRow, entity: Option<&EntityRow>, depth: i64) -> Result<(), SqlError> {
     let admits = entity.is_none_or(|e| e.status.dispatches());
     for mut subscription in tx.subscriptions_of(stream.id)? {
-        if subscription.wake.is_some() || !admits {
+        if subscription.wake.is_some() || !(admits || subscription.plain) {
             if depth > subscription.depth {
                 subscription.depth = depth;
                 tx.update_subscription(&subscription)?;
@@ -25,8 +23,8 @@ pub(crate) fn moved(tx: &Tx<'_>, stream: &StreamRow, entity: Option<&EntityRow>,
 
 /// A stream may be served again: what is pending for its idle subscriptions wakes them.
 pub(crate) fn resume(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
-    for mut subscription in tx.subscriptions_of(stream)? {
-        let pending = tx.links(subscription.id)?.iter().any(|l| l.stream == stream && l.is_pending());
+    for mut subscription in tx.dispatches_of(stream)? {
+        let pending = tx.links(subscription.id)?.iter().any(|l| l.stream == Some(stream) && l.is_pending());
         if pending && subscription.wake.is_none() {
             begin(tx, &mut subscription, stream)?;
             tx.update_subscription(&subscription)?;
@@ -39,20 +37,24 @@ pub(crate) fn resume(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
 /// write.
 pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i64) -> Result<(), SqlError> {
     let links = tx.links(subscription.id)?;
-    let snapshot: Vec<_> = links.iter().map(|l| json!([l.stream, l.tail.bytes()])).collect();
+    let seen: Vec<Seen> = links
+        .iter()
+        .filter(|l| l.is_pending())
+        .filter_map(|l| Some(Seen::Named(l.stream?, l.tail.bytes(), l.path.clone())))
+        .collect();
     subscription.generation += 1;
     subscription.serving = std::mem::take(&mut subscription.depth);
-    subscription.error = None;
     subscription.wake = Some(WakeInFlight {
         id: id(subscription.id, &tx.draw.hex::<7>()),
         trigger,
-        snapshot: json!(snapshot).to_string(),
+        snapshot: serde_json::to_string(&seen).expect("numbers and texts serialise"),
         held: false,
         holder: None,
         claimed_at: None,
         heartbeat_at: None,
         lease_until: None,
         attempt: 0,
+        announced: None,
         due_at: None,
         claimed: None,
         write_hash: None,

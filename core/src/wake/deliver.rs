@@ -123,12 +123,12 @@ fn deliver(
 
 fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, depth: i64) -> Result<(), SqlError> {
     let stream = tx.stream_by_id(subscriber.id)?.filter(|s| !s.closed);
-    let Some(stream) = stream.filter(|_| subscriber.status.accepts_writes()) else {
+    let Some(mut stream) = stream.filter(|_| subscriber.status.accepts_writes()) else {
         tx.count(|c| c.wakes_suppressed += 1);
         return Ok(());
     };
     tx.count(|c| c.wakes += 1);
-    write(tx, &stream, &Content::Json(vec![event]), Cause { class: Class::Never, author: None, depth })?;
+    write(tx, &mut stream, &Content::Json(vec![event]), Cause { depth, ..Cause::outside(Class::Never) })?;
     Ok(())
 }
 

@@ -44,7 +44,8 @@ pub(super) fn answered(
     start: Offset,
 ) -> Result<FinishedChild, SqlError> {
     let (mut text, mut errors, mut truncated) = (String::new(), Vec::new(), false);
-    tx.entries(child.id, start, RESPONSE_READ, |_, entry| {
+    let Some(stream) = tx.stream_by_id(child.id)? else { return Ok(bare(child, status)) };
+    tx.entries(&stream, start, RESPONSE_READ, |_, entry| {
         for message in messages(entry) {
             let event = Event::of(&message);
             if event.value_str("run_id").as_deref() != Some(run) {

@@ -10,6 +10,7 @@ pub(crate) struct Source {
     pub(crate) entity: Option<EntityRow>,
     /// What registrations call it: the entity's URL, or the stream's path.
     pub(crate) name: String,
+    watched: bool,
 }
 
 impl Source {
@@ -19,7 +20,13 @@ impl Source {
             None => None,
         };
         let name = entity.as_ref().map_or_else(|| stream.path.clone(), |e| e.url.clone());
-        Ok(Self { stream: stream.id, entity, name })
+        let watched = tx.is_source(&name)?;
+        Ok(Self { stream: stream.id, entity, name, watched })
+    }
+
+    /// Whether anything may come of an append: a run that begins or ends, or a wake.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.watched || self.entity.is_some()
     }
 }
 

@@ -31,7 +31,7 @@ impl Gate {
         match http::admit(&self.config, &method, path, &headers_of(headers)) {
             Ok(admission) => {
                 let limit = u32::try_from(admission.limit).unwrap_or(u32::MAX);
-                let reads = http::access(&method, path) == http::Access::Read;
+                let reads = http::access(&self.config, &method, path) == http::Access::Read;
                 answer.admitted(admission.by.map(|by| by.to_string()), limit, reads);
             }
             Err(response) => respond(answer, response),
@@ -41,13 +41,13 @@ impl Gate {
     /// The answer to a body that is longer than its limit.
     #[wasm_bindgen(js_name = tooLarge)]
     pub fn too_large(&self, path: &str, answer: &Reading) {
-        respond(answer, http::too_large(path));
+        respond(answer, http::too_large(&self.config, path));
     }
 
     /// The answer to a body that does not come.
     #[wasm_bindgen(js_name = tooSlow)]
     pub fn too_slow(&self, path: &str, answer: &Reading) {
-        respond(answer, http::too_slow(path));
+        respond(answer, http::too_slow(&self.config, path));
     }
 
     /// The 500 to a command that trapped. Nothing of it was kept.

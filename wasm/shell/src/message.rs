@@ -75,6 +75,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn wait(this: &Reading, after: Option<f64>);
 
+    /// The read wants it remembered that a stream was used.
+    #[wasm_bindgen(method)]
+    pub(crate) fn touch(this: &Reading, stream: f64);
+
     /// The store failed.
     #[wasm_bindgen(method)]
     pub(crate) fn failed(this: &Reading, message: String);

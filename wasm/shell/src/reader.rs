@@ -4,7 +4,7 @@
 
 use reveille_core::store::SqlError;
 use reveille_core::stream::{Live, Next, Offset};
-use reveille_core::{Config, Notify, Reply, Time, Topic, engine};
+use reveille_core::{Config, Notify, Reply, Time, Topic, Touch, engine};
 use wasm_bindgen::prelude::*;
 
 use crate::config::{Settings, config};
@@ -52,13 +52,14 @@ impl Reader {
         reading: &Reading,
     ) -> bool {
         let request = request(method, path, query, headers, body, by.as_deref(), origin);
-        match engine::read(&self.sql, &self.config, &request, time(now)) {
-            None => return false,
-            Some(Reply::Whole(response)) => {
+        let Some((reply, touch)) = engine::read(&self.sql, &self.config, &request, time(now)) else { return false };
+        touched(touch, reading);
+        match reply {
+            Reply::Whole(response) => {
                 let (status, headers, body) = parts(response);
                 reading.respond(status, headers, body);
             }
-            Some(Reply::Live(live)) => {
+            Reply::Live(live) => {
                 let mut topics: Vec<f64> = live.topics().into_iter().map(topic_number).collect();
                 if self.config.virtual_time.is_some() {
                     topics.push(topic_number(Topic::Clock));
@@ -73,7 +74,10 @@ impl Reader {
     pub fn next(&mut self, live: u32, now: f64, reading: &Reading) {
         let Some(live) = self.lives.get_mut(live as usize).and_then(Option::as_mut) else { return };
         match engine::next(&self.sql, &self.config, live, time(now)) {
-            Ok(next) => self.hand(next, time(now), reading),
+            Ok((next, touch)) => {
+                touched(touch, reading);
+                self.hand(next, time(now), reading);
+            }
             Err(SqlError { message }) => reading.failed(message),
         }
     }
@@ -123,6 +127,12 @@ impl Reader {
         }
         self.lives.push(Some(live));
         u32::try_from(self.lives.len() - 1).expect("fewer live reads than memory has bytes")
+    }
+}
+
+fn touched(touch: Option<Touch>, reading: &Reading) {
+    if let Some(Touch::Stream(stream)) = touch {
+        reading.touch(stream as f64);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The writing side of a tenant: its engine, and the commands that wait for its next batch.
 
 use reveille_core::store::SqlError;
-use reveille_core::{Answer, Command, Effect, EffectId, Engine, Entropy, Fetch, Reply, Ticket, Time, Turn};
+use reveille_core::{Answer, Command, Effect, EffectId, Engine, Entropy, Fetch, Reply, Ticket, Time, Touch, Turn};
 use wasm_bindgen::prelude::*;
 
 use crate::config::{Settings, config};
@@ -58,6 +58,11 @@ impl Tenant {
     /// Puts the failure of a fetch into the next batch; `stale` as in `answered`.
     pub fn unanswered(&mut self, effect: &str, stale: bool, message: String) {
         self.outcome(effect, stale, Err(message));
+    }
+
+    /// Puts into the next batch that a stream was used.
+    pub fn touch(&mut self, stream: f64) {
+        self.queue.push(Command::Touch(Touch::Stream(stream as i64)));
     }
 
     /// Runs what is queued as one batch and hands everything to `out`.

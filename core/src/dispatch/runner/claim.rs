@@ -50,7 +50,7 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if !runner.enabled {
         return Err(RunnerIsDisabled.into());
     }
-    let Some(mut subscription) = tx.subscription_by_name(&name)? else {
+    let Some(mut subscription) = tx.dispatch_by_name(&name)? else {
         let ours = name == format!("runner:{id}") || name.starts_with(&format!("runner:{id}:"));
         return if ours { Ok(Done::nothing()) } else { Err(ForeignSubscription.into()) };
     };
@@ -61,13 +61,13 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(AlreadyClaimed { holder: wake.holder.clone().unwrap_or_default() }.into());
     }
     let links = tx.links(subscription.id)?;
-    if let Some(first) = links.first() {
+    if let Some(first) = links.first().and_then(|l| l.stream) {
         // Paused or at its end: there is nothing to do, and nothing is acknowledged.
-        if !status::admits(tx, first.stream)? {
+        if !status::admits(tx, first)? {
             return Ok(Response::json(StatusCode::OK, &json!({ "done": true })).into());
         }
     }
-    let Some(next) = primary(&links).filter(|l| l.is_pending()) else {
+    let Some(next) = primary(&links).filter(|l| l.is_pending()).and_then(|l| l.stream) else {
         if subscription.wake.is_some() {
             // Announced, and its stream has gone since: nothing must wait for it.
             subscription::end(tx, &mut subscription)?;
@@ -76,12 +76,12 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(NoPendingWork.into());
     };
     if subscription.wake.is_none() {
-        subscription::begin(tx, &mut subscription, next.stream)?;
+        subscription::begin(tx, &mut subscription, next)?;
     }
     subscription::hold(tx, &mut subscription, Some(&id))?;
     tx.update_subscription(&subscription)?;
     let notification = enrich::claim(tx, &subscription, &links)?;
-    status::claimed(tx, next.stream)?;
+    status::claimed(tx, next)?;
     let mut response = Response::empty(StatusCode::OK).with("content-type", "application/json; charset=utf-8");
     response.body = notification.to_string().into_bytes();
     Ok(response.into())

@@ -7,6 +7,7 @@ use super::{NotTheOwner, View, own};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::store::{RunnerRow, Tx};
+use crate::stream::make;
 use crate::tenant::{Principal, principal};
 
 failure! {
@@ -56,7 +57,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let wake_stream = own_wake_stream(&id, wake_stream)?;
     match (tx.stream(&wake_stream)?, &existing) {
         (None, _) => {
-            tx.insert_stream(&wake_stream, "application/json", tx.now)?;
+            make(tx, &wake_stream, "application/json")?;
         }
         (Some(_), Some(_)) => {}
         (Some(_), None) => return Err(StreamInTheWay { path: wake_stream }.into()),

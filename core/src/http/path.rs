@@ -1,10 +1,12 @@
-//! A request's target as URL parsing leaves it, so that a path names the same thing here as in the hosts whose
-//! platform parses URLs: dot segments resolved, what must be escaped escaped, every other escape kept as it was sent.
+//! A request's target as URL parsing leaves it, so that a path names the same thing in every host, whether its platform
+//! parses URLs or not, and in a header: dot segments resolved, what must be escaped escaped, every other escape kept as
+//! it was sent.
 
 use std::borrow::Cow;
 
 /// The path of a request target, as the URL standard's parser would give it.
-pub(crate) fn path(raw: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn canonical_path(raw: &str) -> Cow<'_, str> {
     if is_plain(raw) {
         return Cow::Borrowed(raw);
     }
@@ -33,7 +35,8 @@ pub(crate) fn path(raw: &str) -> Cow<'_, str> {
 }
 
 /// The query of a request target, as the URL standard's parser would give it.
-pub(crate) fn query(raw: &str) -> String {
+#[must_use]
+pub fn canonical_query(raw: &str) -> String {
     let mut query = String::with_capacity(raw.len());
     escape(&mut query, raw, b"\"'<>");
     query
@@ -81,6 +84,9 @@ const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn paths_are_as_the_url_standard_says() {
         // Each pair is what `new URL("http://h" + raw).pathname` gives.
@@ -109,12 +115,12 @@ mod tests {
             ("/.well-known/x", "/.well-known/x"),
             ("", "/"),
         ] {
-            assert_eq!(path(raw), parsed, "{raw}");
+            assert_eq!(canonical_path(raw), parsed, "{raw}");
         }
     }
 
     #[test]
     fn queries_keep_their_escapes() {
-        assert_eq!(query("a=%2e&b='\"<>é{}"), "a=%2e&b=%27%22%3C%3E%C3%A9{}");
+        assert_eq!(canonical_query("a=%2e&b='\"<>é{}"), "a=%2e&b=%27%22%3C%3E%C3%A9{}");
     }
 }

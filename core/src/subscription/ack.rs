@@ -1,0 +1,79 @@
+//! Acknowledgements: how far each stream of a wake has been dealt with (stream protocol, section 9.8).
+
+use http::StatusCode;
+use serde_json::Value as Json;
+
+use super::name::path;
+use super::show::all_links;
+use crate::http::{Body, Error, Refusal};
+use crate::store::{Seen, SqlError, SubscriptionRow, Tx};
+use crate::stream::Offset;
+
+/// A stream's path, and the offset up to which it is done; `None` for a text that is no offset.
+pub(crate) type Ack = (String, Option<Offset>);
+
+/// The acknowledgements of a body. A text that is no offset lies before every stream.
+pub(crate) fn acks(body: &Body<'_>) -> Vec<Ack> {
+    let Some(list) = body.json("acks").filter(|acks| !acks.is_null()) else { return Vec::new() };
+    let Some(list) = list.as_array() else {
+        body.complain("/acks".to_owned(), "must be array");
+        return Vec::new();
+    };
+    let mut acks = Vec::new();
+    for (i, ack) in list.iter().enumerate() {
+        let named = ack.get("stream").or(ack.get("path")).and_then(Json::as_str);
+        let offset = ack.get("offset").and_then(Json::as_str).map(Offset::parse);
+        match (named, offset) {
+            (Some(named), Some(offset)) => acks.push((path(named), offset)),
+            (None, _) => body.complain(format!("/acks/{i}"), "must have required property 'path'"),
+            (_, None) => body.complain(format!("/acks/{i}/offset"), "must be string"),
+        }
+    }
+    acks
+}
+
+/// Acknowledges streams of a subscription, all or none: never backwards, never past the tail. What the wake in flight
+/// brought and is no longer followed is passed over.
+pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[Ack]) -> Result<(), Error> {
+    if acks.is_empty() {
+        return Ok(());
+    }
+    let mut links = all_links(tx, subscription)?;
+    let seen = subscription.wake.as_ref().map(|w| w.seen()).transpose()?.unwrap_or_default();
+    let brought = |path: &str| seen.iter().any(|s| matches!(s, Seen::Named(_, _, named) if named == path));
+    for (path, offset) in acks {
+        let Some(link) = links.iter_mut().find(|l| l.path == *path) else {
+            if brought(path) {
+                continue;
+            }
+            return Err(out_of_place(path));
+        };
+        let Some(offset) = offset.filter(|o| link.acked.is_none_or(|acked| acked <= *o) && *o <= link.tail) else {
+            return Err(out_of_place(path));
+        };
+        if let Some(stream) = link.stream.filter(|_| link.acked != Some(offset)) {
+            tx.acknowledge(stream, subscription.id, offset)?;
+        }
+        link.acked = Some(offset);
+    }
+    Ok(())
+}
+
+/// Acknowledges everything that was there when the wake in flight began.
+pub(super) fn acknowledge_seen(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<(), SqlError> {
+    let Some(wake) = &subscription.wake else { return Ok(()) };
+    let links = tx.links(subscription.id)?;
+    for seen in wake.seen()? {
+        let (Seen::Named(stream, tail, _) | Seen::Bare(stream, tail)) = seen;
+        let (link, tail) = (links.iter().find(|l| l.stream == Some(stream)), Offset::at(tail));
+        if link.is_some_and(|link| link.acked.is_none_or(|acked| acked < tail)) {
+            tx.acknowledge(stream, subscription.id, tail)?;
+        }
+    }
+    Ok(())
+}
+
+fn out_of_place(path: &str) -> Error {
+    let message = format!("an acknowledgement of `{path}` lies between what is acknowledged and its tail");
+    Refusal::new(StatusCode::CONFLICT, "INVALID_OFFSET", message).into()
+}
