@@ -1,5 +1,6 @@
 //! What a host decides for an engine: how callers are believed, what time is, how much may be in flight.
 
+use crate::egress;
 use crate::entropy::Entropy;
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
@@ -12,6 +13,8 @@ pub struct Config {
     /// The URL under which clients and agents reach this server, without a trailing slash. When absent, the origin of
     /// the last request is remembered and used.
     pub public_url: Option<String>,
+    /// Where clients may have the server call.
+    pub egress: egress::Policy,
     /// A clock that only `POST /_reveille/dev/clock` moves; for tests.
     pub virtual_time: Option<Virtual>,
     /// How many `Fetch` effects may be in flight at once: 6 on a Durable Object, more where nothing limits it.
@@ -50,6 +53,7 @@ impl Config {
         Self {
             auth: Authentication::Dev,
             public_url: None,
+            egress: egress::Policy::dev(),
             virtual_time: None,
             fetches: 64,
             long_poll: Span::secs(30),
@@ -60,7 +64,7 @@ impl Config {
     /// A production server that believes callers as `auth` says.
     #[must_use]
     pub fn serve(auth: Authentication) -> Self {
-        Self { auth, ..Self::dev() }
+        Self { auth, egress: egress::Policy::serve(), ..Self::dev() }
     }
 
     /// Whether this is a development server, whose `/_reveille/dev` routes exist.

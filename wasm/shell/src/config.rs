@@ -63,7 +63,7 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
             return Err(JsError::new("say how callers are believed: exactly one of `dev`, `apiKeys`, `trustedHeader`"));
         }
     };
-    let mut config = Config::serve(auth);
+    let mut config = if settings.dev() { Config::dev() } else { Config::serve(auth) };
     config.public_url =
         settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
     config.virtual_time = settings.virtual_start().map(|start| {
