@@ -79,14 +79,15 @@ fn refuse(path: &str, status: StatusCode, message: &str) -> Response {
 /// Whether a path belongs to the control plane, whose errors are envelopes and whose bodies are small.
 pub(super) fn is_control(path: &str) -> bool {
     let shared_state = path.starts_with("/_electric/shared-state/");
-    ["/_electric", "/_reveille", "/__ds"]
-        .iter()
-        .any(|p| path.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    RESERVED.iter().any(|p| path.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
         && !shared_state
 }
 
+/// The prefixes of the server's own routes.
+pub(crate) const RESERVED: [&str; 3] = ["/_electric", "/_reveille", "/__ds"];
+
 /// Whether every `%` begins an escape.
-fn is_encoded(path: &str) -> bool {
+pub(crate) fn is_encoded(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes
         .iter()
