@@ -179,7 +179,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new(database.clone()));
         let queue = Arc::new(Queue::new(QUEUE, Arc::clone(&metrics)));
         let hub = Arc::new(Hub::default());
-        let fetcher = Fetcher::new(Arc::clone(&queue), Arc::clone(&metrics), Handle::current());
+        let policy = config.egress.clone();
+        let fetcher = Fetcher::new(policy, Arc::clone(&queue), Arc::clone(&metrics), Handle::current());
         let around =
             Surroundings { queue: Arc::clone(&queue), hub: Arc::clone(&hub), metrics: Arc::clone(&metrics), fetcher };
         let (path, commits) = (database.clone(), Arc::clone(&metrics.commit_seconds));
