@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_core::config::StreamRoot;
+use reveille_core::egress::Allowed;
 use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
-use reveille_core::{Config, Virtual};
+use reveille_core::{Config, Span, Virtual};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -122,6 +124,28 @@ impl Server {
     #[must_use]
     pub fn public_url(mut self, url: impl AsRef<str>) -> Self {
         self.config.public_url = Some(url.as_ref().trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Allows webhooks to one more host, by http and https, wherever it is: `"10.0.0.5:8080".parse()`. Without it a
+    /// development server calls its own machine and public hosts by https, and a production server only the latter.
+    #[must_use]
+    pub fn allow_webhook(mut self, host: Allowed) -> Self {
+        self.config.egress.allow(host);
+        self
+    }
+
+    /// The path under which streams are served; `/` by default.
+    #[must_use]
+    pub fn stream_root(mut self, root: StreamRoot) -> Self {
+        self.config.stream_root = root.into();
+        self
+    }
+
+    /// How long a long-poll waits before it is answered 204; 30 seconds by default, in whole milliseconds.
+    #[must_use]
+    pub fn long_poll(mut self, wait: Duration) -> Self {
+        self.config.long_poll = Span::millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         self
     }
 
