@@ -4,6 +4,10 @@
 //   REVEILLE_API_KEYS              serve: the text of a key file, a secret: a key and a principal on each line
 //   REVEILLE_TRUST_PROXY_HEADER    serve: the header in which a proxy, through which every request comes, says who calls
 //   REVEILLE_PUBLIC_URL            the URL under which clients and agents reach this server
+//   REVEILLE_ALLOW_WEBHOOKS        the hosts that webhooks may call by http and https wherever they are: each HOST or
+//                                  HOST:PORT, parted by commas or spaces; otherwise public hosts by https
+//   REVEILLE_STREAM_ROOT           the path under which streams are served; `/` by default
+//   REVEILLE_LONG_POLL             how long a long-poll waits, in milliseconds; 30000 by default
 //   REVEILLE_VIRTUAL               dev: any text gives a clock that only its development route moves
 //   REVEILLE_TENANT                the tenant's name; `{host}` in it stands for the host name that was asked for
 //
@@ -18,7 +22,13 @@ export const PRINCIPAL = 'reveille-principal'
 
 /** The settings of the gate at the entrance. Throws with words for whoever deploys it. */
 export function entranceSettings(env) {
-  const common = { publicUrl: env.REVEILLE_PUBLIC_URL, fetches: FETCHES }
+  const common = {
+    publicUrl: env.REVEILLE_PUBLIC_URL,
+    fetches: FETCHES,
+    allowWebhooks: env.REVEILLE_ALLOW_WEBHOOKS,
+    streamRoot: env.REVEILLE_STREAM_ROOT,
+    longPoll: env.REVEILLE_LONG_POLL ? Number(env.REVEILLE_LONG_POLL) : undefined,
+  }
   const [apiKeys, trustedHeader] = [env.REVEILLE_API_KEYS || undefined, env.REVEILLE_TRUST_PROXY_HEADER || undefined]
   switch (env.REVEILLE_MODE || 'serve') {
     case 'dev':
@@ -35,8 +45,8 @@ export function entranceSettings(env) {
 
 /** The settings of an object: it believes the entrance. */
 export function objectSettings(env) {
-  const { dev, publicUrl, fetches, virtualStart } = entranceSettings(env)
-  return dev ? { dev, publicUrl, fetches, virtualStart } : { dev, publicUrl, fetches, trustedHeader: PRINCIPAL }
+  const { apiKeys, ...settings } = entranceSettings(env)
+  return settings.dev ? settings : { ...settings, trustedHeader: PRINCIPAL }
 }
 
 /** The name of the tenant that a request is for. */

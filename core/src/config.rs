@@ -1,6 +1,10 @@
 //! What a host decides for an engine: how callers are believed, what time is, how much may be in flight.
 
+use std::str::FromStr;
+
+use crate::egress;
 use crate::entropy::Entropy;
+use crate::http::{RESERVED, is_encoded};
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
 
@@ -12,17 +16,64 @@ pub struct Config {
     /// The URL under which clients and agents reach this server, without a trailing slash. When absent, the origin of
     /// the last request is remembered and used.
     pub public_url: Option<String>,
+    /// Where clients may have the server call.
+    pub egress: egress::Policy,
     /// A clock that only `POST /_reveille/dev/clock` moves; for tests.
     pub virtual_time: Option<Virtual>,
     /// How many `Fetch` effects may be in flight at once: 6 on a Durable Object, more where nothing limits it.
     pub fetches: usize,
-    /// Where streams begin: empty for the root, where they stand beside the control plane; a path such as `/v1/stream`
-    /// for a server that has only streams, under it.
+    /// Where streams are served, of a [`StreamRoot`]: nothing for `/`, where they stand beside the control plane; a path
+    /// such as `/v1/stream` for a server that has only streams, under it.
     pub stream_root: String,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
     /// How long an SSE connection lives before the client is asked to come back.
     pub sse: Span,
+}
+
+/// The path under which streams are served. It is read from a path as a URL has it, with or without a slash at its end,
+/// which every host's URL parser leaves as it is; the server's own prefixes are not for streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamRoot(String);
+
+/// The text is no path for streams.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("`{path}` {why}")]
+pub struct NotAStreamRoot {
+    path: String,
+    why: &'static str,
+}
+
+impl FromStr for StreamRoot {
+    type Err = NotAStreamRoot;
+
+    fn from_str(path: &str) -> Result<Self, NotAStreamRoot> {
+        let root = path.strip_suffix('/').unwrap_or(path);
+        let under =
+            |prefix: &str| root.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        let why = match () {
+            () if !path.starts_with('/') => "is not a path: it begins with `/`, as in `/v1/stream`",
+            () if root.contains(['?', '#']) => "has a query or a fragment; only a path can be the root of streams",
+            () if !root.bytes().all(is_plain) || !is_encoded(root) => "is not percent-encoded as a URL's path is",
+            () if root.split('/').skip(1).any(str::is_empty) => "has an empty segment",
+            () if root.split('/').any(is_dots) => "has a segment `.` or `..`",
+            () if RESERVED.into_iter().any(under) => "belongs to the server itself; streams need a path of their own",
+            () => return Ok(Self(root.to_owned())),
+        };
+        Err(NotAStreamRoot { path: path.to_owned(), why })
+    }
+}
+
+impl From<StreamRoot> for String {
+    fn from(root: StreamRoot) -> Self {
+        root.0
+    }
+}
+
+/// Whether a URL's path may hold a byte as it is, or as part of an escape.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte)
 }
 
 /// Virtual time: a start, and a seed that replaces the host's entropy.
@@ -53,6 +104,7 @@ impl Config {
         Self {
             auth: Authentication::Dev,
             public_url: None,
+            egress: egress::Policy::dev(),
             virtual_time: None,
             fetches: 64,
             stream_root: String::new(),
@@ -64,12 +116,64 @@ impl Config {
     /// A production server that believes callers as `auth` says.
     #[must_use]
     pub fn serve(auth: Authentication) -> Self {
-        Self { auth, ..Self::dev() }
+        Self { auth, egress: egress::Policy::serve(), ..Self::dev() }
     }
 
     /// Whether this is a development server, whose `/_reveille/dev` routes exist.
     #[must_use]
     pub fn is_dev(&self) -> bool {
         matches!(self.auth, Authentication::Dev)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_root_of_streams_is_a_path() {
+        for (path, root) in [
+            ("/", ""),
+            ("/v1/stream", "/v1/stream"),
+            ("/v1/stream/", "/v1/stream"),
+            ("/a%2Fb/c:d@e", "/a%2Fb/c:d@e"),
+            ("/.well-known", "/.well-known"),
+            ("/...", "/..."),
+            ("/_electrical", "/_electrical"),
+            ("/v1/_electric", "/v1/_electric"),
+        ] {
+            assert_eq!(path.parse::<StreamRoot>().map(String::from).expect(path), root);
+        }
+        for (path, why) in [
+            ("", "is not a path"),
+            ("v1", "is not a path"),
+            ("http://x/v1", "is not a path"),
+            ("//", "empty segment"),
+            ("//v1", "empty segment"),
+            ("/v1//stream", "empty segment"),
+            ("/v1//", "empty segment"),
+            ("/.", "segment `.`"),
+            ("/v1/..", "segment `.`"),
+            ("/v1/%2E./x", "segment `.`"),
+            ("/v1?x", "query"),
+            ("/v1#x", "query"),
+            ("/v1%", "percent-encoded"),
+            ("/v1%2", "percent-encoded"),
+            ("/%zz", "percent-encoded"),
+            ("/a b", "percent-encoded"),
+            ("/a\\b", "percent-encoded"),
+            ("/é", "percent-encoded"),
+            ("/{x}", "percent-encoded"),
+            ("/_electric", "belongs to the server"),
+            ("/_electric/shared-state", "belongs to the server"),
+            ("/_reveille/", "belongs to the server"),
+            ("/__ds/x", "belongs to the server"),
+        ] {
+            let error = path.parse::<StreamRoot>().expect_err(path).to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

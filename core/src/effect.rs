@@ -23,7 +23,7 @@ impl Effect {
     }
 }
 
-/// An outbound HTTP request. Redirects are not followed.
+/// An outbound HTTP request to a URL that the policy allows. Redirects are not followed: nobody has judged them.
 #[derive(Clone, Debug)]
 pub struct Fetch {
     /// Names the effect in its outcome.

@@ -23,7 +23,8 @@
 //! * Ask [`http::admit`] about each request before its first byte; read the body up to the limit that it gives.
 //! * Bring requests, due ticks and outcomes to [`Engine::batch`], with `now` and 32 random bytes. Turns come back.
 //! * Send the replies of each [`Turn`]. Where reads have connections of their own, answer them by [`engine::read`].
-//! * Perform its [`Effect::Fetch`]es, and bring each outcome back, failures too.
+//! * Perform its [`Effect::Fetch`]es, and bring each outcome back, failures too. A host that resolves names itself
+//!   connects only to addresses that [`egress::judge_address`] lets through.
 //! * Hand its [`Effect::Notify`]s to the live reads that subscribe to their topics.
 //! * For a [`Reply::Live`]: subscribe to its topics, then ask [`Engine::next`], then wait. In that order.
 //! * Call [`Engine::tick`] at `next_deadline`, and again while that lies in the past.
@@ -34,11 +35,13 @@
 //!
 //! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`stream`] is the log ·
 //! `subscription` announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
-//! [`dispatch`] decides who runs them · `schedule` is time · [`store`] is the database.
+//! [`dispatch`] decides who runs them · [`egress`] says where they may be called · `schedule` is time ·
+//! [`store`] is the database.
 
 pub mod config;
 pub mod dispatch;
 mod effect;
+pub mod egress;
 pub mod engine;
 pub mod entity;
 mod entropy;

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use reveille::reveille_core::config::StreamRoot;
+use reveille::reveille_core::egress::Allowed;
 
 use crate::run;
 
@@ -38,7 +41,7 @@ pub(crate) enum Command {
     Run(run::Args),
 }
 
-/// Where a server listens and keeps its data.
+/// Where a server listens, keeps its data, and may call.
 #[derive(Args, Debug)]
 pub(crate) struct At {
     /// The address to listen on
@@ -60,12 +63,31 @@ pub(crate) struct At {
     /// Serve /metrics on this address instead, without authentication
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics_addr: Option<SocketAddr>,
+
+    /// Let webhooks call this host, by http and https, wherever it is; may be given again
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) allow_webhook: Vec<Allowed>,
+}
+
+/// How streams are served.
+#[derive(Args, Debug)]
+pub(crate) struct Streams {
+    /// The path under which streams are served
+    #[arg(long, default_value = "/", value_name = "PATH")]
+    pub(crate) stream_root: StreamRoot,
+
+    /// How long a long-poll waits for something new
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) long_poll: Duration,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Dev {
     #[command(flatten)]
     pub(crate) at: At,
+
+    #[command(flatten)]
+    pub(crate) streams: Streams,
 
     /// For tests: time moves only by POST /_reveille/dev/clock {"advance_ms": n}, and ids follow from a seed
     #[arg(long = "virtual")]
@@ -76,6 +98,9 @@ pub(crate) struct Dev {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) at: At,
+
+    #[command(flatten)]
+    pub(crate) streams: Streams,
 
     /// Callers send `authorization: Bearer KEY`; each line of FILE holds a key and a principal
     #[arg(long, value_name = "FILE", conflicts_with = "trust_proxy_header")]
@@ -95,6 +120,12 @@ pub(crate) fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// A positive number of seconds, up to an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.001..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "a number of seconds such as 30 or 0.5, up to 3600".to_owned())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   reveille demo                                     watch agents wake each other
@@ -107,6 +138,8 @@ Nothing is needed beside this binary. When the timeline has run, the server stay
 
 const DEV: &str = "\
 Whoever reaches a development server may do everything: keep it on loopback.
+
+Webhooks go to this machine and to public hosts by https; --allow-webhook lets them go elsewhere.
 
 Examples:
   reveille dev
@@ -124,5 +157,8 @@ A key file holds a key and the principal that it stands for on each line:
 Examples:
   reveille serve --host 0.0.0.0 --public-url https://agents.example.com --api-keys keys.txt
   reveille serve --trust-proxy-header x-authenticated-principal --metrics-addr 127.0.0.1:9100
+  reveille serve --api-keys keys.txt --allow-webhook agents.internal --allow-webhook 10.0.0.5:8080
+
+Webhooks go to public hosts by https; --allow-webhook lets them go elsewhere.
 
 /metrics needs authentication like everything else, unless --metrics-addr gives it a listener of its own.";

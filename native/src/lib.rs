@@ -21,6 +21,7 @@
 
 mod answer;
 mod body;
+mod connect;
 mod cost;
 mod driver;
 mod host;

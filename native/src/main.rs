@@ -19,7 +19,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{At, Cli, Command, Dev, Serve};
+use crate::cli::{At, Cli, Command, Dev, Serve, Streams};
 
 fn main() -> ExitCode {
     let start = Instant::now();
@@ -33,13 +33,13 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
-            Command::Dev(Dev { at, virtual_time }) => {
-                let server = at.apply(Server::dev());
+            Command::Dev(Dev { at, streams, virtual_time }) => {
+                let server = streams.apply(at.apply(Server::dev()));
                 let server = if virtual_time { server.virtual_time(Virtual::default()) } else { server };
                 serve(server, start).await
             }
             Command::Serve(args) => match authentication(&args) {
-                Ok(auth) => serve(args.at.apply(Server::serve(auth)), start).await,
+                Ok(auth) => serve(args.streams.apply(args.at.apply(Server::serve(auth))), start).await,
                 Err(message) => complain(&message, REFUSED),
             },
             Command::Demo(at) => demo::run(at.apply(Server::dev()), start).await,
@@ -57,7 +57,13 @@ impl At {
         if let Some(address) = self.metrics_addr {
             server = server.metrics_addr(address);
         }
-        server
+        self.allow_webhook.into_iter().fold(server, Server::allow_webhook)
+    }
+}
+
+impl Streams {
+    fn apply(self, server: Server) -> Server {
+        server.stream_root(self.stream_root).long_poll(self.long_poll)
     }
 }
 

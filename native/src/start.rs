@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_core::config::StreamRoot;
+use reveille_core::egress::Allowed;
 use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
-use reveille_core::{Config, Virtual};
+use reveille_core::{Config, Span, Virtual};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -125,6 +127,28 @@ impl Server {
         self
     }
 
+    /// Allows webhooks to one more host, by http and https, wherever it is: `"10.0.0.5:8080".parse()`. Without it a
+    /// development server calls its own machine and public hosts by https, and a production server only the latter.
+    #[must_use]
+    pub fn allow_webhook(mut self, host: Allowed) -> Self {
+        self.config.egress.allow(host);
+        self
+    }
+
+    /// The path under which streams are served; `/` by default.
+    #[must_use]
+    pub fn stream_root(mut self, root: StreamRoot) -> Self {
+        self.config.stream_root = root.into();
+        self
+    }
+
+    /// How long a long-poll waits before it is answered 204; 30 seconds by default, in whole milliseconds.
+    #[must_use]
+    pub fn long_poll(mut self, wait: Duration) -> Self {
+        self.config.long_poll = Span::millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        self
+    }
+
     /// A clock that only `POST /_reveille/dev/clock` moves, and ids that follow from a seed; for tests.
     #[must_use]
     pub fn virtual_time(mut self, virtual_time: Virtual) -> Self {
@@ -179,7 +203,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new(database.clone()));
         let queue = Arc::new(Queue::new(QUEUE, Arc::clone(&metrics)));
         let hub = Arc::new(Hub::default());
-        let fetcher = Fetcher::new(Arc::clone(&queue), Arc::clone(&metrics), Handle::current());
+        let policy = config.egress.clone();
+        let fetcher = Fetcher::new(policy, Arc::clone(&queue), Arc::clone(&metrics), Handle::current());
         let around =
             Surroundings { queue: Arc::clone(&queue), hub: Arc::clone(&hub), metrics: Arc::clone(&metrics), fetcher };
         let (path, commits) = (database.clone(), Arc::clone(&metrics.commit_seconds));

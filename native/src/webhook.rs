@@ -1,5 +1,5 @@
 //! Performs `Fetch` effects: one request, no redirects, a bounded answer, and the outcome back to the engine whatever
-//! it is. Connections are kept for the next delivery to the same place.
+//! it is. Connections are kept for the next delivery to the same place; each was judged when it was made.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -11,12 +11,12 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reveille_core::egress::Policy;
 use reveille_core::{Answer, Fetch, Fetched};
 use tokio::runtime::Handle;
 
-use crate::limits::CONNECT;
+use crate::connect::{self, Connector};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 
@@ -30,8 +30,9 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn new(queue: Arc<Queue>, metrics: Arc<Metrics>, runtime: Handle) -> Self {
-        Self { clients: Arc::new(Clients::new()), queue, metrics, runtime }
+    pub(crate) fn new(policy: Policy, queue: Arc<Queue>, metrics: Arc<Metrics>, runtime: Handle) -> Self {
+        let connector = Connector::new(Arc::new(policy), connect::system());
+        Self { clients: Arc::new(Clients::new(connector)), queue, metrics, runtime }
     }
 
     /// Starts a fetch. Its outcome comes back through the queue.
@@ -53,17 +54,18 @@ impl Fetcher {
 
 #[derive(Debug)]
 struct Clients {
+    connector: Connector,
     plain: Plain,
     /// Made when it is first needed: reading the system's certificates takes time and memory.
     secure: OnceLock<Result<Secure, String>>,
 }
 
-type Plain = Client<HttpConnector, Full<Bytes>>;
-type Secure = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Plain = Client<Connector, Full<Bytes>>;
+type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 impl Clients {
-    fn new() -> Self {
-        Self { plain: pooled().build(connector(true)), secure: OnceLock::new() }
+    fn new(connector: Connector) -> Self {
+        Self { plain: pooled().build(connector.clone()), connector, secure: OnceLock::new() }
     }
 
     async fn fetch(&self, fetch: Fetch) -> Fetched {
@@ -87,7 +89,8 @@ impl Clients {
         }
         let request = request.body(Full::from(fetch.body)).map_err(|_| "the request cannot be sent".to_owned())?;
         let response = if secure {
-            let client = self.secure.get_or_init(secure_client).as_ref().map_err(Clone::clone)?;
+            let client =
+                self.secure.get_or_init(|| secure_client(self.connector.clone())).as_ref().map_err(Clone::clone)?;
             client.request(request).await
         } else {
             self.plain.request(request).await
@@ -110,7 +113,7 @@ async fn read(response: Response<Incoming>, limit: usize) -> Fetched {
     Ok(Answer { status, body })
 }
 
-/// What went wrong, down to its root, in words that hold nothing of the request: neither URL nor headers.
+/// What went wrong, down to its root, in words that hold nothing of the request that could be secret: at most the host.
 fn reason(error: &dyn Error) -> String {
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -130,19 +133,11 @@ fn pooled() -> hyper_util::client::legacy::Builder {
     builder
 }
 
-fn connector(http_only: bool) -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(CONNECT));
-    connector.set_nodelay(true);
-    connector.enforce_http(http_only);
-    connector
-}
-
-fn secure_client() -> Result<Secure, String> {
+fn secure_client(connector: Connector) -> Result<Secure, String> {
     let roots = HttpsConnectorBuilder::new()
         .with_native_roots()
         .map_err(|error| format!("no trusted certificates: {error}"))?;
-    Ok(pooled().build(roots.https_only().enable_http1().wrap_connector(connector(false))))
+    Ok(pooled().build(roots.https_only().enable_http1().wrap_connector(connector)))
 }
 
 /// How long a connection is kept for the next delivery. Below what common servers keep it for themselves.
@@ -160,6 +155,7 @@ mod tests {
     use reveille_core::{EffectId, Span};
 
     use super::*;
+    use crate::connect::Resolve;
 
     /// A server that answers each request on its connections with `answer`, as it stands, and counts connections.
     fn server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -192,10 +188,29 @@ mod tests {
         }
     }
 
+    fn clients(policy: Policy, names: &'static [(&str, &[&str])]) -> Clients {
+        let resolve: Resolve = Arc::new(|name| {
+            let found = names.iter().find(|(known, _)| *known == name).map(|(_, addresses)| {
+                addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()
+            });
+            Box::pin(async { found.ok_or_else(|| std::io::Error::other("no such name")) })
+        });
+        Clients::new(Connector::new(Arc::new(policy), resolve))
+    }
+
+    fn dev() -> Clients {
+        clients(Policy::dev(), &[("localhost", &["127.0.0.1"])])
+    }
+
+    fn allowing(mut policy: Policy, list: &str) -> Policy {
+        policy.allow_list(list).unwrap();
+        policy
+    }
+
     #[tokio::test]
     async fn an_answer_is_read_up_to_its_limit_on_a_connection_that_is_kept() {
         let (address, connections) = server("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
-        let clients = Clients::new();
+        let clients = dev();
         for _ in 0..3 {
             let answer = clients.fetch(to(format!("http://{address}/hook"))).await.unwrap();
             assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
@@ -209,7 +224,7 @@ mod tests {
     #[tokio::test]
     async fn a_redirect_is_an_answer_like_any_other() {
         let (address, _) = server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
-        assert_eq!(Clients::new().fetch(to(format!("http://{address}/hook"))).await.unwrap().status, 302);
+        assert_eq!(dev().fetch(to(format!("http://{address}/hook"))).await.unwrap().status, 302);
     }
 
     #[tokio::test]
@@ -222,13 +237,80 @@ mod tests {
             (format!("http://{silent}/?token=s3cret"), "no answer within 500 ms"),
             (format!("http://{half}/?token=s3cret"), "no answer within 500 ms"),
             (format!("http://{other}/?token=s3cret"), "invalid HTTP version"),
-            (format!("http://user:s3cret@{closed}/"), "refused"),
+            (format!("http://{closed}/?token=s3cret"), "refused"),
+            (format!("http://user:s3cret@{closed}/"), "user name or password"),
             (format!("https://{silent}/?token=s3cret"), "no answer within 500 ms"),
             ("ftp://s3cret@example.com/".to_owned(), "neither http nor https"),
             ("http://s3cret bad/".to_owned(), "cannot be used"),
         ] {
-            let error = Clients::new().fetch(to(url.clone())).await.unwrap_err();
+            let error = dev().fetch(to(url.clone())).await.unwrap_err();
             assert!(error.contains(why) && !error.contains("s3cret"), "{url}: {error}");
         }
+    }
+
+    /// Names that lead somewhere else than they should.
+    const NAMES: &[(&str, &[&str])] = &[
+        ("agents.example.com", &["10.0.0.7"]),
+        ("mapped.example.com", &["::ffff:192.168.0.1", "fd00::1"]),
+        ("here.example.com", &["127.0.0.1"]),
+        ("localhost", &["127.0.0.1"]),
+        ("odd.localhost", &["10.0.0.7"]),
+        ("agents.corp", &["127.0.0.1"]),
+        ("two.localhost", &["10.0.0.7", "127.0.0.1", "1.1.1.1"]),
+        // As the system reads it.
+        ("127.1", &["127.0.0.1"]),
+    ];
+
+    #[tokio::test]
+    async fn nothing_is_connected_to_that_may_not_be_called() {
+        let (address, connections) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let port = address.port();
+        let other = format!("127.0.0.1:{} agents.corp:{}", port ^ 1, port ^ 1);
+        for (policy, url, why) in [
+            (Policy::serve(), format!("http://127.0.0.1:{port}/"), "on the server's own machine".to_owned()),
+            (Policy::serve(), format!("https://127.0.0.1:{port}/"), "on the server's own machine".to_owned()),
+            (Policy::serve(), format!("http://[::ffff:127.0.0.1]:{port}/"), "on the server's own machine".to_owned()),
+            (Policy::serve(), format!("http://127.1:{port}/"), "on the server's own machine".to_owned()),
+            (Policy::serve(), format!("https://localhost:{port}/"), "on the server's own machine".to_owned()),
+            (Policy::serve(), format!("http://here.example.com:{port}/"), "by https only".to_owned()),
+            (Policy::serve(), format!("https://here.example.com:{port}/"), "resolves to an address".to_owned()),
+            (allowing(Policy::serve(), &other), format!("http://127.0.0.1:{port}/"), "own machine".to_owned()),
+            (allowing(Policy::serve(), &other), format!("http://agents.corp:{port}/"), "not public".to_owned()),
+            (Policy::dev(), format!("http://odd.localhost:{port}/"), "resolves to an address".to_owned()),
+            (Policy::dev(), format!("https://mapped.example.com:{port}/"), "resolves to an address".to_owned()),
+            (
+                Policy::dev(),
+                "https://agents.example.com/".to_owned(),
+                "`agents.example.com` may not be called: it resolves to an address that may not be called; \
+                 allow it with `--allow-webhook agents.example.com`"
+                    .to_owned(),
+            ),
+        ] {
+            let error = clients(policy, NAMES).fetch(to(url.clone())).await.unwrap_err();
+            assert!(error.contains(&why), "{url}: {error}");
+        }
+        assert_eq!(connections.load(SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn what_may_be_called_is_connected_to() {
+        let (address, connections) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let port = address.port();
+        let exact = format!("AGENTS.corp.:{port}");
+        let listed = [
+            (Policy::dev(), "localhost"),
+            (Policy::dev(), "127.1"),
+            (allowing(Policy::serve(), "localhost"), "localhost"),
+            (allowing(Policy::serve(), "127.0.0.1"), "127.0.0.1"),
+            (allowing(Policy::serve(), &exact), "agents.corp"),
+            (allowing(Policy::serve(), "here.example.com"), "here.example.com"),
+            (Policy::dev(), "two.localhost"),
+        ];
+        let count = listed.len();
+        for (policy, host) in listed {
+            let answer = clients(policy, NAMES).fetch(to(format!("http://{host}:{port}/"))).await;
+            assert_eq!(answer.as_ref().map(|a| a.status), Ok(200), "{host}: {answer:?}");
+        }
+        assert_eq!(connections.load(SeqCst), count);
     }
 }

@@ -15,7 +15,8 @@ export const hostName = process.env.HOST ?? 'native'
 
 /**
  * A server on a free port of loopback, once it is healthy. `stop()` asks it to end, `kill()` gives it no chance, and
- * `restart()` starts it again on the same port and data. Without a `dataDir` it has one of its own, removed with it.
+ * `restart()` starts it again on the same port and data, with other `args` if need be. Without a `dataDir` it has one of
+ * its own, removed with it. `args` are more options of tests/serve.
  */
 export async function startHost({ host = hostName, port, dataDir, virtual = true, args = [] } = {}) {
   const own = dataDir === undefined
@@ -24,7 +25,7 @@ export async function startHost({ host = hostName, port, dataDir, virtual = true
   const url = `http://127.0.0.1:${port}`
 
   const start = async (options = {}) => {
-    const flags = ['--port', port, '--data-dir', dataDir, '--public-url', url, ...args]
+    const flags = ['--port', port, '--data-dir', dataDir, '--public-url', url, ...(options.args ?? args)]
     if (options.virtual ?? virtual) flags.push('--virtual')
     const child = spawn(serve, [host, ...flags.map(String)], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     running.add(child)

@@ -3,6 +3,7 @@
 // workerd then gets as its import path.
 //
 //   workerd-config.mjs --entry FILE --port N --data-dir DIR [--host A] [--virtual] [--public-url URL]
+//     [--allow-webhook HOST[:PORT]]… [--stream-root PATH] [--long-poll MS]
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,6 +16,9 @@ const { values: options } = parseArgs({
     host: { type: 'string', default: '127.0.0.1' },
     virtual: { type: 'boolean', default: false },
     'public-url': { type: 'string' },
+    'allow-webhook': { type: 'string', multiple: true, default: [] },
+    'stream-root': { type: 'string', default: '' },
+    'long-poll': { type: 'string', default: '' },
   },
 })
 const publicUrl = options['public-url'] ?? `http://${options.host}:${options.port}`
@@ -37,6 +41,9 @@ function config() {
     `(name = "REVEILLE_MODE", text = "dev")`,
     `(name = "REVEILLE_VIRTUAL", text = ${text(options.virtual ? '1' : '')})`,
     `(name = "REVEILLE_PUBLIC_URL", text = ${text(publicUrl)})`,
+    `(name = "REVEILLE_ALLOW_WEBHOOKS", text = ${text(options['allow-webhook'].join(' '))})`,
+    `(name = "REVEILLE_STREAM_ROOT", text = ${text(options['stream-root'])})`,
+    `(name = "REVEILLE_LONG_POLL", text = ${text(options['long-poll'])})`,
   ]
   return `# Written by tests/serve; it is written again at each start.
 using Workerd = import "/workerd/workerd.capnp";
@@ -45,7 +52,7 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),
     (name = "objects", disk = (path = ${text(path.join(options['data-dir'], 'objects'))}, writable = true)),
-    # Webhooks of a test go to this machine, so private addresses are allowed.
+    # Webhooks of a test go to this machine, so private addresses are allowed: the engine's policy decides alone.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
   sockets = [(name = "http", address = ${text(`${options.host}:${options.port}`)}, http = (), service = "main")],

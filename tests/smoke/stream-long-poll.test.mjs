@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { startHost } from '../harness/host.mjs'
 import { START } from '../harness/like.mjs'
 import { world } from '../harness/world.mjs'
 
-async function stream(t) {
-  const w = await world(t)
+async function stream(t, options) {
+  const w = await world(t, options)
   const path = `/plain/${w.name}/s`
   await w.http('PUT', path, { headers: { 'content-type': 'application/json' } })
   const poll = (offset, more = '') => w.get(`${path}?offset=${offset}&live=long-poll${more}`)
@@ -92,4 +93,14 @@ test('a reader that waits hears that the stream was deleted', async (t) => {
   await w.settle()
   await w.delete(path)
   assert.equal((await waiting).status, 404)
+})
+
+test('how long a reader waits is an option of the server', async (t) => {
+  const [w, , poll] = await stream(t, { host: await startHost({ args: ['--long-poll', 1_500] }) })
+  const waiting = poll(START)
+  await w.settle()
+  await w.advance(1_499)
+  assert.equal(await Promise.race([waiting, w.settle()]), undefined)
+  await w.advance(1)
+  assert.equal((await waiting).status, 204)
 })

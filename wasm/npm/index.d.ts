@@ -42,6 +42,13 @@ export interface RouterOptions {
 
   /** The URL under which clients and agents reach this server; by default the origin of the last request. */
   publicUrl?: string
+  /**
+   * The hosts that webhooks may call by http and https wherever they are: each `HOST` or `HOST:PORT`, an IPv6 address in
+   * brackets. Otherwise they go to public hosts by https, and in development to this machine too.
+   */
+  allowWebhooks?: string[]
+  /** The path under which streams are served: `/`. */
+  streamRoot?: string
   /** In development, a clock that only `POST /_reveille/dev/clock` moves. */
   virtual?: boolean
   /** How many fetches a tenant may have in flight at once: 64. */

@@ -77,17 +77,20 @@ class Router {
 // The header in which the gate reads what `authenticate` said.
 const PRINCIPAL = 'reveille-principal'
 
-function settings({ open, authenticate, dev, apiKeys, trustedHeader, publicUrl, virtual, fetches, longPoll, sse }) {
+function settings({ open, authenticate, dev, apiKeys, trustedHeader, publicUrl, virtual, fetches, longPoll, sse, allowWebhooks, streamRoot }) {
   if (typeof open !== 'function') throw new TypeError('createRouter wants `open`: (tenant) => database')
   const ways = [dev, apiKeys, trustedHeader, authenticate].filter(Boolean).length
   if (ways !== 1) throw new TypeError('createRouter wants exactly one of `authenticate`, `apiKeys`, `trustedHeader` and `dev: true`')
   if (virtual && !dev) throw new TypeError('createRouter takes `virtual` only with `dev: true`')
+  if (allowWebhooks && !Array.isArray(allowWebhooks)) throw new TypeError('createRouter wants `allowWebhooks` to be an array of HOST or HOST:PORT')
   return {
     dev: Boolean(dev),
     apiKeys,
     trustedHeader: authenticate ? PRINCIPAL : trustedHeader,
     publicUrl,
     virtualStart: virtual ? 0 : undefined,
+    allowWebhooks: allowWebhooks?.join(' '),
+    streamRoot,
     fetches,
     longPoll,
     sse,

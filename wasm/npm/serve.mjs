@@ -1,7 +1,8 @@
 // A development server for one tenant, `default`, on Node's HTTP server and `node:sqlite`: what the test harness runs,
 // and an example of a host around the router.
 //
-//   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL]
+//   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL] [--allow-webhook HOST[:PORT]]…
+//     [--stream-root PATH] [--long-poll MS]
 //
 // SIGTERM ends it: what was accepted is answered first.
 
@@ -21,6 +22,9 @@ const { values: options } = parseArgs({
     host: { type: 'string', default: '127.0.0.1' },
     virtual: { type: 'boolean', default: false },
     'public-url': { type: 'string' },
+    'allow-webhook': { type: 'string', multiple: true },
+    'stream-root': { type: 'string' },
+    'long-poll': { type: 'string' },
   },
 })
 if (!options.port || !options['data-dir']) {
@@ -33,6 +37,9 @@ const router = createRouter({
   dev: true,
   virtual: options.virtual,
   publicUrl: options['public-url'],
+  allowWebhooks: options['allow-webhook'],
+  streamRoot: options['stream-root'],
+  longPoll: options['long-poll'] && Number(options['long-poll']),
   open: (tenant) => openDatabase(join(options['data-dir'], `${tenant}.sqlite`)),
 })
 await router.open() // timers that fell due meanwhile do not wait for a request

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 import { createRouter } from '../npm/index-node.js'
 import { openDatabase } from '../npm/sqlite-node.js'
-import { pause, read, reveille } from './fixture.mjs'
+import { eventually, pause, read, reveille } from './fixture.mjs'
 
 test('tenants know nothing of each other', async (t) => {
   const w = reveille(t)
@@ -22,6 +22,37 @@ test('a router that cannot authenticate is not made', () => {
   assert.throws(() => createRouter({ dev: true }), /wants `open`/)
   assert.throws(() => createRouter({ open, apiKeys: 'k' }), /line 1/)
   assert.throws(() => createRouter({ open, apiKeys: 'k user:a', virtual: true }), /only with `dev/)
+})
+
+test('a router with an option that cannot be is not made', () => {
+  const open = () => openDatabase(':memory:')
+  for (const [option, problem] of [
+    [{ allowWebhooks: ['10.0.0.1', 'http://10.0.0.2'] }, /allowWebhooks: `http:\/\/10\.0\.0\.2` is not HOST or HOST:PORT/],
+    [{ allowWebhooks: 'agents.corp' }, /an array/],
+    [{ streamRoot: 'v1/stream' }, /streamRoot: `v1\/stream` is not a path/],
+    [{ streamRoot: '/__ds' }, /streamRoot: .* belongs to the server itself/],
+    [{ longPoll: 0 }, /longPoll: `0` is not/],
+    [{ longPoll: NaN }, /longPoll/],
+  ]) {
+    assert.throws(() => createRouter({ open, dev: true, ...option }), problem)
+  }
+})
+
+test('webhooks of a production router go to this machine only when told to', async (t) => {
+  const calls = []
+  const fetch = async (url) => (calls.push(url), new Response('{"done":true}'))
+  const more = { trustedHeader: 'x-user', fetch }
+  const type = { name: 'task', description: 'a task', serve_endpoint: 'http://127.0.0.1:9/task' }
+  const headers = { 'x-user': 'user:alice' }
+  const closed = reveille(t, { ...more, allowWebhooks: ['127.0.0.1:8'] })
+  const refused = await closed.ask('POST', '/_electric/entity-types', type, { headers })
+  assert.equal(refused.status, 400)
+  assert.match((await refused.json()).error.message, /allow it with `--allow-webhook 127\.0\.0\.1:9`/)
+
+  const open = reveille(t, { ...more, allowWebhooks: ['127.0.0.1:8', '127.0.0.1:9'] })
+  assert.equal((await open.ask('POST', '/_electric/entity-types', type, { headers })).status, 201)
+  assert.equal((await open.ask('PUT', '/_electric/entities/task/a', { initialMessage: 1 }, { headers })).status, 201)
+  await eventually(() => assert.deepEqual(calls, [type.serve_endpoint]))
 })
 
 test('nobody opens a tenant without being known', async (t) => {

@@ -70,7 +70,7 @@ test('a request that waits for an effect is told to try again', async (t) => {
   let asked
   const answer = new Promise((resolve) => (asked = resolve))
   const w = reveille(t, { fetch: () => (asked(), new Promise(() => {})) })
-  const type = { name: 'task', serve_endpoint: 'http://agents.test/task' }
+  const type = { name: 'task', serve_endpoint: 'https://agents.test/task' }
   const parked = w.ask('POST', '/_electric/entity-types', type)
   await answer
   await panic(w)

@@ -27,6 +27,18 @@ test('an object believes the entrance and nobody else', () => {
   assert.equal(settings.dev, false)
 })
 
+test('an object has the settings of its entrance', () => {
+  const more = { REVEILLE_ALLOW_WEBHOOKS: 'a.corp, 10.0.0.1:80', REVEILLE_STREAM_ROOT: '/v1/stream', REVEILLE_LONG_POLL: '1500' }
+  const same = { allowWebhooks: 'a.corp, 10.0.0.1:80', streamRoot: '/v1/stream', longPoll: 1_500 }
+  for (const way of [{ REVEILLE_MODE: 'dev' }, { REVEILLE_API_KEYS: 'k user:a' }]) {
+    for (const settings of [entranceSettings, objectSettings]) {
+      const { allowWebhooks, streamRoot, longPoll } = settings({ ...way, ...more })
+      assert.deepEqual({ allowWebhooks, streamRoot, longPoll }, same)
+    }
+  }
+  assert.equal(objectSettings({ REVEILLE_MODE: 'dev' }).longPoll, undefined)
+})
+
 test('a tenant has a fixed name, or that of its host', () => {
   const request = { url: 'https://Acme.example.com:8443/x' }
   assert.equal(tenantName({}, request), 'default')

@@ -1,9 +1,8 @@
 //! Linking: an entity's main stream follows its policy through exactly one subscription.
 
-use http::StatusCode;
-
 use super::policy::{Policy, Target, link_id, subscription_id};
-use crate::http::{Error, Refusal, failure};
+use crate::egress;
+use crate::http::{Error, failure};
 use crate::limits::LEASE;
 use crate::store::{EntityRow, Kind, Reasons, SqlError, Tx};
 use crate::tenant::Principal;
@@ -18,31 +17,15 @@ failure! {
     NotTheRunnersOwner => FORBIDDEN "UNAUTHORIZED", "Runner dispatch requires the authenticated owner"
 }
 
-/// Refuses a policy that `by` may not use: a runner serves only its owner.
+/// Refuses a policy that `by` may not use: a webhook where the server may not call, and a runner of another's.
 pub(crate) fn check(tx: &Tx<'_>, by: &Principal, policy: &Policy) -> Result<(), Error> {
     match &policy.target {
-        Target::Webhook(url) => Ok(check_url(url)?),
+        Target::Webhook(url) => Ok(egress::judge(&tx.config.egress, url)?),
         Target::Runner(id) => {
             let runner = tx.runner(id)?.ok_or_else(|| RunnerNotFound { id: id.clone() })?;
             if runner.owner == by.url() { Ok(()) } else { Err(NotTheRunnersOwner.into()) }
         }
     }
-}
-
-/// Refuses what is not an absolute HTTP URL.
-pub(crate) fn check_url(url: &str) -> Result<(), Refusal> {
-    let parsed = url
-        .parse::<http::Uri>()
-        .ok()
-        .filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some_and(|h| !h.is_empty()));
-    let refuse = || {
-        Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_REQUEST",
-            format!("`{url}` is not an absolute http or https URL"),
-        )
-    };
-    parsed.map(|_| ()).ok_or_else(refuse)
 }
 
 /// Links an entity's main stream to the subscription that its policy stands for, from the stream's tail on. Linking

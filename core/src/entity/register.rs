@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 
 use super::types::{Definition, View};
 use super::{collection, slash_command, type_schemas, validate};
-use crate::dispatch::Policy;
-use crate::dispatch::link::check_url;
+use crate::dispatch::{Policy, Target};
 use crate::effect::{EffectId, Fetch, Fetched};
+use crate::egress;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Request, Response, escape, failure};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
@@ -49,7 +49,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let asked = Asked::of(&Body::of(call.request)?)?;
     asked.check_collections()?;
     if let Some(endpoint) = &asked.serve_endpoint {
-        check_url(endpoint)?;
+        egress::judge(&call.store.config.egress, endpoint)?;
         if asked.description.is_none() && asked.creation_schema.is_none() {
             let discovery = Discovery {
                 name: asked.name,
@@ -222,6 +222,9 @@ fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
     type_schemas::admit_all(&asked.creation_schema, &asked.inbox_schemas, &asked.state_schemas)?;
     asked.check_commands()?;
     let policy = asked.policy.or_else(|| asked.serve_endpoint.as_deref().map(Policy::webhook));
+    if let Some(Target::Webhook(url)) = policy.as_ref().map(|policy| &policy.target) {
+        egress::judge(&tx.config.egress, url)?;
+    }
     let existing = tx.entity_type(&asked.name)?;
     let schemas = type_schemas::keep(tx, existing.as_ref(), &asked.inbox_schemas, &asked.state_schemas)?;
     let row = EntityTypeRow {

@@ -91,8 +91,11 @@ fn is_control(config: &Config, path: &str) -> bool {
             && !shared_state
 }
 
+/// The prefixes of the server's own routes.
+pub(crate) const RESERVED: [&str; 3] = ["/_electric", "/_reveille", "/__ds"];
+
 /// Whether every `%` begins an escape.
-fn is_encoded(path: &str) -> bool {
+pub(crate) fn is_encoded(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes
         .iter()

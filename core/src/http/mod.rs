@@ -10,6 +10,7 @@ mod path;
 mod route;
 
 pub use admit::{Admission, admit, too_large, too_slow};
+pub(crate) use admit::{RESERVED, is_encoded};
 pub(crate) use body::{Body, details, escape};
 pub use dress::dress;
 pub use error::{Error, Refusal};

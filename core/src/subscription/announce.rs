@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::name::relative;
 use super::show::{Info, all_links};
-use super::{compact, token, wake};
+use super::{compact, delivered, token, wake};
 use crate::dispatch::enrich;
 use crate::effect::{EffectId, Fetch};
+use crate::egress;
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME, REMIND};
 use crate::store::{Kind, Link, SqlError, StreamRow, SubscriptionRow, TimerKind, Tx};
 use crate::stream::{Cause, Content, Owner, compact as json_text, make, write};
@@ -18,10 +19,16 @@ use crate::time::{Span, Time};
 /// Announces the wake in flight, once more if need be, and says when to do so again. The row is the caller's to write.
 pub(super) fn announce(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &[Link]) -> Result<(), SqlError> {
     let again = match &subscription.kind {
-        Kind::Webhook { .. } if !tx.take_slot() => Time::ZERO,
         Kind::Webhook { url } => {
             let url = url.clone();
-            deliver(tx, subscription, links, url)?
+            match egress::judge(&tx.config.egress, &url) {
+                Err(refused) => {
+                    let attempt = next_attempt(subscription);
+                    delivered::failed(tx, subscription, attempt, &refused.to_string())
+                }
+                Ok(()) if !tx.take_slot() => Time::ZERO,
+                Ok(()) => deliver(tx, subscription, links, url)?,
+            }
         }
         Kind::Runner { runner } => {
             let path = tx.runner(runner)?.map(|r| r.wake_stream);

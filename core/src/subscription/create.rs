@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::follow;
 use super::name::{check_owner, id, invalid, path};
 use super::show::view;
-use crate::dispatch::link::check_url;
+use crate::egress;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::limits::{LEASE, LEASES, LINKS, PATTERNS, SUBSCRIPTION_TEXT, SUBSCRIPTIONS};
@@ -51,7 +51,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Ok(Response::json(StatusCode::OK, &view(tx, &existing)?).into());
     }
     if let Kind::Webhook { url } = &asks.kind {
-        check_url(url).map_err(|refusal| UrlRejected { why: refusal.message })?;
+        egress::judge(&tx.config.egress, url).map_err(|refused| UrlRejected { why: refused.to_string() })?;
     }
     if let Kind::Stream { path } = &asks.kind {
         Owner::of(tx, path)?.check_write(path)?;

@@ -6,7 +6,8 @@ use super::lease::{end, hold};
 use crate::dispatch::status;
 use crate::effect::{EffectId, Fetched};
 use crate::schedule::backoff;
-use crate::store::{SqlError, Tx};
+use crate::store::{SqlError, SubscriptionRow, Tx};
+use crate::time::{Span, Time};
 
 /// Takes an outcome: leased when the agent took it, finished when it says `{"done":true}`, tried again otherwise. An
 /// outcome of a wake or an attempt that is no longer current changes nothing.
@@ -37,12 +38,12 @@ pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Res
         }
         // The agent called back before its endpoint failed: its claim decides now.
         _ if wake.held => return Ok(()),
-        failed => {
-            subscription.error = Some(match failed {
-                Ok(answer) => format!("the webhook answered {}", answer.status),
-                Err(why) => why.chars().take(500).collect(),
-            });
-            let again = tx.now + jittered(tx, *attempt);
+        failure => {
+            let why = match failure {
+                Ok(answer) => &format!("the webhook answered {}", answer.status),
+                Err(why) => why,
+            };
+            let again = failed(tx, &mut subscription, *attempt, why);
             if let Some(wake) = &mut subscription.wake {
                 wake.due_at = Some(again);
             }
@@ -52,6 +53,12 @@ pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Res
     tx.update_subscription(&subscription)
 }
 
+/// Notes why an attempt failed, and says when the next one is due.
+pub(super) fn failed(tx: &Tx<'_>, subscription: &mut SubscriptionRow, attempt: i64, why: &str) -> Time {
+    subscription.error = Some(why.chars().take(500).collect());
+    tx.now + jittered(tx, attempt)
+}
+
 /// A JSON object whose `done` is the boolean `true`.
 fn says_done(body: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(body)
@@ -59,9 +66,9 @@ fn says_done(body: &[u8]) -> bool {
 }
 
 /// The backoff of an attempt, up to a fifth more or less.
-fn jittered(tx: &Tx<'_>, attempt: i64) -> crate::time::Span {
+fn jittered(tx: &Tx<'_>, attempt: i64) -> Span {
     let base = backoff(attempt).as_millis();
     let fifth = base / 5;
     let jitter = i64::try_from(tx.draw.below(u64::try_from(2 * fifth + 1).unwrap_or(1))).unwrap_or(0);
-    crate::time::Span::millis(base - fifth + jitter)
+    Span::millis(base - fifth + jitter)
 }

@@ -37,6 +37,11 @@ impl Memory {
         self.db.execute(sql, []).expect("executes");
     }
 
+    /// A text from the database.
+    pub(super) fn text(&self, sql: &str) -> String {
+        self.db.query_row(sql, [], |row| row.get(0)).expect("a text")
+    }
+
     /// A number from the database.
     pub(super) fn number(&self, sql: &str) -> i64 {
         self.db.query_row(sql, [], |row| row.get(0)).expect("a number")

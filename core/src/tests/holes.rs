@@ -67,7 +67,7 @@ fn a_runner_is_told_at_once_when_its_entity_is_continued() {
 #[test]
 fn a_parked_command_is_answered_when_its_commit_fails() {
     let mut w = World::new();
-    let body = json!({ "name": "t", "serve_endpoint": "http://agent.test/t" }).to_string();
+    let body = json!({ "name": "t", "serve_endpoint": "https://agent.test/t" }).to_string();
     let turns = w.batch(vec![World::command("POST", "/_electric/entity-types", &[], &body)]);
     assert!(turns[0].replies.is_empty(), "it waits");
     let effect = w.fetches.remove(0).id;

@@ -7,7 +7,7 @@ use crate::Span;
 
 /// Registers the type `t` with `more`, whose entities are woken by a webhook.
 fn register(w: &mut World, more: Json) -> Got {
-    let policy = json!({ "targets": [{ "type": "webhook", "url": "http://agent.test/t", "subscription_id": "t" }] });
+    let policy = json!({ "targets": [{ "type": "webhook", "url": "https://agent.test/t", "subscription_id": "t" }] });
     let mut body = json!({ "name": "t", "description": "d", "default_dispatch_policy": policy });
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     w.post("/_electric/entity-types", &body)
@@ -109,7 +109,7 @@ fn of_two_things_wrong_with_a_type_the_earlier_one_is_said() {
 #[test]
 fn a_manifest_is_admitted_like_a_body() {
     let mut w = World::new();
-    let asked = json!({ "name": "t", "serve_endpoint": "http://agent.test/t" }).to_string();
+    let asked = json!({ "name": "t", "serve_endpoint": "https://agent.test/t" }).to_string();
     for (more, status) in [
         (json!({ "creation_schema": { "if": {} } }), 400),
         (json!({ "externally_writable_collections": { "comments": {} } }), 400),

@@ -109,7 +109,7 @@ impl World {
 
     /// Registers a type whose entities are woken by a webhook.
     pub(super) fn webhook_type(&mut self, name: &str) {
-        let policy = json!({ "targets": [{ "type": "webhook", "url": format!("http://agent.test/{name}"), "subscription_id": name }] });
+        let policy = json!({ "targets": [{ "type": "webhook", "url": format!("https://agent.test/{name}"), "subscription_id": name }] });
         let got = self.post(
             "/_electric/entity-types",
             &json!({ "name": name, "description": "d", "default_dispatch_policy": policy }),
@@ -182,8 +182,13 @@ impl World {
 
     /// Drops the engine as a crash does, and opens it again on what was committed.
     pub(super) fn restart(self) -> Self {
+        let config = self.engine.config().clone();
+        self.restart_as(config)
+    }
+
+    /// The same under another configuration.
+    pub(super) fn restart_as(self, config: Config) -> Self {
         let Self { engine, now, calls, .. } = self;
-        let config = engine.config().clone();
         let sql = engine.into_sql();
         let engine = Engine::open(sql, config, now, Entropy::new([1; 32])).expect("opens");
         let deadline = engine.next_deadline().expect("readable");

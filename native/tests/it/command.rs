@@ -74,11 +74,30 @@ fn a_production_server_needs_to_know_its_callers() {
 }
 
 #[test]
+fn options_that_cannot_be_are_refused_in_words() {
+    for (option, value, why) in [
+        ("--allow-webhook", "http://10.0.0.1", "`http://10.0.0.1` is not HOST or HOST:PORT"),
+        ("--allow-webhook", "fd00::1", "IPv6 address in brackets"),
+        ("--stream-root", "v1/stream", "it begins with `/`"),
+        ("--stream-root", "/_electric/x", "belongs to the server itself"),
+        ("--long-poll", "-1", "a number of seconds"),
+        ("--long-poll", "inf", "a number of seconds"),
+    ] {
+        let refused = output(&["dev", "--port", "0", "--data-dir", "/nowhere", &format!("{option}={value}")]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(option) && said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn help_teaches() {
     for (args, taught) in [
         (&["--help"][..], "reveille dev"),
         (&["dev", "--help"], "--virtual"),
         (&["serve", "--help"], "--trust-proxy-header x-authenticated-principal"),
+        (&["dev", "--help"], "--stream-root <PATH>"),
+        (&["serve", "--help"], "--allow-webhook agents.internal"),
         (&["run", "--help"], "-- ./agent.sh"),
     ] {
         let help = output(args);

@@ -10,6 +10,7 @@ mod crowd;
 #[cfg(unix)]
 mod demo;
 mod disk;
+mod egress;
 mod live;
 mod metrics;
 mod panics;

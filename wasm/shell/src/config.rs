@@ -1,7 +1,9 @@
 //! The configuration of an engine, from a JavaScript object.
 
+use std::fmt::Display;
 use std::sync::Once;
 
+use reveille_core::config::StreamRoot;
 use reveille_core::tenant::{ApiKeys, Authentication};
 use reveille_core::{Config, Span, Time, Virtual};
 use wasm_bindgen::prelude::*;
@@ -26,6 +28,14 @@ extern "C" {
     /// The URL under which the server is reached.
     #[wasm_bindgen(method, getter, js_name = publicUrl)]
     fn public_url(this: &Settings) -> Option<String>;
+
+    /// The hosts that webhooks may call wherever they are, parted by commas or white space.
+    #[wasm_bindgen(method, getter, js_name = allowWebhooks)]
+    fn allow_webhooks(this: &Settings) -> Option<String>;
+
+    /// The path under which streams are served.
+    #[wasm_bindgen(method, getter, js_name = streamRoot)]
+    fn stream_root(this: &Settings) -> Option<String>;
 
     /// A clock that only a development route moves: when it starts, in milliseconds; 0 for the usual start.
     #[wasm_bindgen(method, getter, js_name = virtualStart)]
@@ -63,9 +73,15 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
             return Err(JsError::new("say how callers are believed: exactly one of `dev`, `apiKeys`, `trustedHeader`"));
         }
     };
-    let mut config = Config::serve(auth);
+    let mut config = if settings.dev() { Config::dev() } else { Config::serve(auth) };
     config.public_url =
         settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    if let Some(list) = settings.allow_webhooks() {
+        config.egress.allow_list(&list).map_err(|problem| wrong("allowWebhooks", &problem))?;
+    }
+    if let Some(path) = settings.stream_root().filter(|path| !path.is_empty()) {
+        config.stream_root = path.parse::<StreamRoot>().map_err(|problem| wrong("streamRoot", &problem))?.into();
+    }
     config.virtual_time = settings.virtual_start().map(|start| {
         let usual = Virtual::default();
         if start > 0.0 { Virtual { start: Time::from_millis(start as i64), ..usual } } else { usual }
@@ -74,10 +90,17 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
         config.fetches = fetches as usize;
     }
     if let Some(millis) = settings.long_poll() {
+        if !(1.0..=3_600_000.0).contains(&millis) {
+            return Err(wrong("longPoll", &format!("`{millis}` is not a number of milliseconds up to an hour")));
+        }
         config.long_poll = Span::millis(millis as i64);
     }
     if let Some(millis) = settings.sse() {
         config.sse = Span::millis(millis as i64);
     }
     Ok(config)
+}
+
+fn wrong(setting: &str, problem: &dyn Display) -> JsError {
+    JsError::new(&format!("{setting}: {problem}"))
 }
