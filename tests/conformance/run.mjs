@@ -17,6 +17,7 @@ const pattern = process.argv[2] === '-t' ? process.argv[3] : undefined
 // A long-poll that ends early makes the suite quick: it waits for several to time out.
 const host = await startHost({ virtual: false, args: ['--stream-root', '/v1/stream', '--long-poll', '500'] })
 process.env.CONFORMANCE_URL = host.url
+process.env.NO_COLOR = '1'
 
 const vitest = await startVitest('test', [path.join(here, 'suite.test.mjs')], {
   root: here,

@@ -69,7 +69,7 @@ async function healthy(handle) {
   handle.exited.then(() => (gone = true))
   for (const deadline = Date.now() + 300_000; Date.now() < deadline; ) {
     if (gone) throw new Error(`the server ended before it was healthy:\n${handle.output()}`)
-    const answer = await request(handle.url, 'GET', '/_electric/health', { timeout: 2_000 }).catch(() => undefined)
+    const answer = await request(handle.url, 'GET', '/', { timeout: 2_000 }).catch(() => undefined)
     if (answer?.status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
