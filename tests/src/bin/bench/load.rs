@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use reveille_tests::Result;
+use reveille_tests::client::{Ask, Connection};
+use reveille_tests::machine::quantile;
+use reveille_tests::observe::{Between, Moment};
+use reveille_tests::server::Server;
 use tokio::task::JoinSet;
 
-use crate::client::{Ask, Connection};
-use crate::machine::quantile;
-use crate::observe::{Between, Moment};
+use crate::Setting;
 use crate::receiver::Receiver;
-use crate::server::Server;
-use crate::{Result, Setting};
 
 /// What request number `n` is.
 pub(crate) type Command = Arc<dyn Fn(u64) -> Ask + Send + Sync>;
@@ -56,10 +57,10 @@ pub(crate) async fn run(
     let mut watcher = server.connect().await?;
     tokio::time::sleep(setting.warm_up).await;
     let (answered, woken) = (shared.answered.load(Relaxed), receiver.count());
-    let before = Moment::now(server, &mut watcher).await?;
+    let before = Moment::now(server, Some(&mut watcher)).await?;
     shared.measuring.store(true, Relaxed);
     tokio::time::sleep(setting.window).await;
-    let after = Moment::now(server, &mut watcher).await?;
+    let after = Moment::now(server, Some(&mut watcher)).await?;
     let (answered, woken) = (shared.answered.load(Relaxed) - answered, receiver.count() - woken);
     if shared.next.load(Relaxed) > MOST {
         return Err(format!("{name}: the load ran out of requests before its time was over").into());

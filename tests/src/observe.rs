@@ -4,13 +4,16 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+
 use crate::client::{Ask, Connection};
 use crate::server::Server;
 use crate::{Result, machine};
 
 /// What can be seen at a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+pub struct Moment {
     at: Instant,
     engine: Cpu,
     server: Cpu,
@@ -40,32 +43,41 @@ struct Metrics {
 
 /// What happened between two moments.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Between {
-    pub(crate) seconds: f64,
+pub struct Between {
+    /// How long that was.
+    pub seconds: f64,
     /// Commands of any kind that the engine ran: requests, ticks and outcomes.
-    pub(crate) commands: f64,
+    pub commands: f64,
     /// Commands in a batch.
-    pub(crate) batch: f64,
+    pub batch: f64,
     /// Seconds of a commit.
-    pub(crate) commit: f64,
-    /// Shares of the time that the engine's thread works on commands, commits, is ready but gets no processor.
-    pub(crate) working: f64,
-    pub(crate) committing: f64,
-    pub(crate) starved: f64,
-    /// Processors' seconds of the engine's thread, the rest of the server, and this process.
-    pub(crate) engine: f64,
-    pub(crate) shell: f64,
-    pub(crate) bench: f64,
+    pub commit: f64,
+    /// The share of the time that the engine's thread works on commands.
+    pub working: f64,
+    /// The share that commits take.
+    pub committing: f64,
+    /// The share in which it is ready but gets no processor.
+    pub starved: f64,
+    /// Processors' seconds of the engine's thread.
+    pub engine: f64,
+    /// Those of the rest of the server.
+    pub shell: f64,
+    /// Those of this process.
+    pub bench: f64,
     /// Processors that everybody else kept busy.
-    pub(crate) others: f64,
+    pub others: f64,
     /// The load average.
-    pub(crate) load: f64,
+    pub load: f64,
 }
 
 impl Moment {
-    pub(crate) async fn now(server: &Server, connection: &mut Connection) -> Result<Self> {
-        let answer = connection.expect(Ask::get("/metrics")).await?;
-        let metrics = Metrics::parse(&String::from_utf8_lossy(&answer.body));
+    /// Looks; `watcher` is a connection to a server that has metrics.
+    pub async fn now(server: &Server, watcher: Option<&mut Connection>) -> Result<Self> {
+        let metrics = match watcher {
+            Some(watcher) => watcher.expect(Ask::get("/metrics")).await?.body,
+            None => Bytes::new(),
+        };
+        let metrics = Metrics::parse(&String::from_utf8_lossy(&metrics));
         Ok(Self {
             at: Instant::now(),
             engine: Cpu::of(server.pid(), Some("engine")),
@@ -76,7 +88,8 @@ impl Moment {
         })
     }
 
-    pub(crate) fn until(&self, later: &Self) -> Between {
+    /// What happened from this one to a later one.
+    pub fn until(&self, later: &Self) -> Between {
         let seconds = (later.at - self.at).as_secs_f64();
         let (was, is) = (&self.metrics, &later.metrics);
         let (batches, commits) = (is.batches - was.batches, is.commits - was.commits);
@@ -99,6 +112,37 @@ impl Moment {
             others: ((everybody - server - bench) / seconds).max(0.0),
             load: machine::load(),
         }
+    }
+}
+
+impl Between {
+    /// What a table says of it, under [`HEAD`]; processor time is for each of the requests that were `answered`.
+    pub fn cells(&self, answered: f64) -> [String; HEAD.len()] {
+        let micros = |seconds: f64| format!("{:.0}", seconds / answered.max(1.0) * 1e6);
+        let share = |share: f64| format!("{:.0}", share * 100.0);
+        [
+            format!("{:.1}", self.batch),
+            format!("{:.2}", self.commit * 1e3),
+            share(self.working),
+            share(self.committing),
+            share(self.starved),
+            micros(self.engine),
+            micros(self.shell),
+            micros(self.bench),
+            format!("{:.1}", self.others),
+            format!("{:.2}", self.load),
+        ]
+    }
+
+    /// The same as JSON.
+    pub fn json(&self) -> Json {
+        json!({
+            "seconds": self.seconds, "commands": self.commands, "batch": self.batch, "commit": self.commit,
+            "working": self.working, "committing": self.committing, "starved": self.starved, "load": self.load,
+            "cpu": {
+                "engine": self.engine, "shell": self.shell, "bench": self.bench, "others": self.others * self.seconds,
+            },
+        })
     }
 }
 
@@ -148,3 +192,12 @@ impl Metrics {
         }
     }
 }
+
+/// The columns of [`Between::cells`].
+pub const HEAD: [&str; 10] =
+    ["batch", "commit ms", "work %", "commit %", "starved %", "engine µs", "shell µs", "bench µs", "others", "load"];
+/// What those columns count.
+pub const COUNTED: &str = "\
+batch: commands in a commit; work, commit, starved: shares of the engine thread's time spent on commands, on commits,
+and ready without a processor; µs: processor time a request, of the engine's thread, the rest of the server, and the
+benchmark; others: processors busy for other programs";
