@@ -1,0 +1,189 @@
+//! What was measured, as tables for people and as JSON for programs.
+
+use reveille_tests::machine::{self, Description};
+use reveille_tests::observe;
+use reveille_tests::report::{self, Cost, Unit, line, table};
+use serde_json::{Value as Json, json};
+
+use crate::load::Run;
+use crate::pair::PUBLISHED;
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub(crate) struct Report {
+    machine: Description,
+    compared: Vec<Compared>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// One figure of both servers, in rounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Compared {
+    name: String,
+    unit: Unit,
+    aim: Aim,
+    /// Ours first.
+    rounds: Vec<[f64; 2]>,
+    /// The load average when it was measured.
+    load: f64,
+}
+
+/// What Reveille is to reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim {
+    None,
+    /// So many times better than the published server.
+    Times(f64),
+    /// No more than this.
+    AtMost(f64),
+}
+
+/// The median of some values, and how far they spread.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Compared {
+    pub(crate) fn new(name: String, unit: Unit, aim: Aim, rounds: impl IntoIterator<Item = [f64; 2]>) -> Self {
+        Self { name, unit, aim, rounds: rounds.into_iter().collect(), load: machine::load() }
+    }
+
+    fn ours(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round[0]))
+    }
+
+    fn theirs(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round[1]))
+    }
+
+    /// How many times better ours is, by round.
+    fn ratio(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|[ours, theirs]| self.unit.ratio(*ours, *theirs)))
+    }
+
+    fn met(&self) -> Option<bool> {
+        match self.aim {
+            Aim::None => None,
+            Aim::Times(times) => Some(self.ratio().median >= times),
+            Aim::AtMost(most) => Some(self.ours().median <= most),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let ratio = self.ratio();
+        vec![
+            self.name.clone(),
+            self.unit.show(self.ours().median),
+            self.unit.show(self.theirs().median),
+            format!("{:.1}×", ratio.median),
+            if self.rounds.len() > 1 { format!("{:.1}–{:.1}", ratio.least, ratio.most) } else { String::new() },
+            match self.aim {
+                Aim::None => String::new(),
+                Aim::Times(times) => format!("{times:.0}×"),
+                Aim::AtMost(most) => self.unit.show(most),
+            },
+            self.met().map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
+            format!("{:.2}", self.load),
+        ]
+    }
+
+    fn json(&self) -> Json {
+        let aim = match self.aim {
+            Aim::None => Json::Null,
+            Aim::Times(times) => json!({ "times": times }),
+            Aim::AtMost(most) => json!({ "at_most": most }),
+        };
+        json!({
+            "name": self.name, "unit": self.unit.name(), "rounds": self.rounds, "reveille": self.ours().json(),
+            "published": self.theirs().json(), "ratio": self.ratio().json(), "aim": aim, "met": self.met(),
+            "load": self.load,
+        })
+    }
+}
+
+impl Spread {
+    /// Of at least one value.
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
+        let last = values.len().saturating_sub(1);
+        Self { least: at(0), median: f64::midpoint(at(last / 2), at(last.div_ceil(2))), most: at(last) }
+    }
+
+    fn json(self) -> Json {
+        json!({ "median": self.median, "min": self.least, "max": self.most })
+    }
+}
+
+impl Report {
+    pub(crate) fn new(machine: Description) -> Self {
+        Self { machine, compared: Vec::new(), runs: Vec::new(), costs: Vec::new(), notes: Vec::new() }
+    }
+
+    pub(crate) fn compared(&mut self, compared: Compared) {
+        self.compared.push(compared);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        self.machine.text(&mut out);
+        line(&mut out, &format!("beside   {PUBLISHED} on its file store, in the same rounds"));
+        let rows: Vec<_> = self.compared.iter().map(Compared::row).collect();
+        table(&mut out, &["", "reveille", "published", "better", "min–max", "aim", "", "load"], &rows);
+        if !self.runs.is_empty() {
+            let head = [&RUN[..], &observe::HEAD].concat();
+            table(&mut out, &head, &self.runs.iter().map(row).collect::<Vec<_>>());
+            line(&mut out, COUNTED);
+            line(&mut out, observe::COUNTED);
+        }
+        report::costs(&mut out, &self.costs);
+        for note in &self.notes {
+            line(&mut out, note);
+        }
+        out
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        json!({
+            "machine": self.machine.json(),
+            "published": PUBLISHED,
+            "compared": self.compared.iter().map(Compared::json).collect::<Vec<_>>(),
+            "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
+            "costs": report::costs_json(&self.costs),
+            "notes": self.notes,
+        })
+    }
+}
+
+/// Where the time of a run went.
+fn row(run: &Run) -> Vec<String> {
+    let mut row = vec![
+        format!("{}, {}", run.server, run.name),
+        format!("{:.0}", run.a_second),
+        format!("{:.2}", run.p50.as_secs_f64() * 1e3),
+        format!("{:.2}", run.p99.as_secs_f64() * 1e3),
+    ];
+    row.extend(run.between.cells(run.answered));
+    row
+}
+
+fn run(run: &Run) -> Json {
+    let mut json = run.between.json();
+    json["name"] = run.name.as_str().into();
+    json["server"] = run.server.into();
+    json["answered"] = run.answered.into();
+    json["p50"] = run.p50.as_secs_f64().into();
+    json["p99"] = run.p99.as_secs_f64().into();
+    json
+}
+
+const RUN: [&str; 4] = ["appends, the last round", "a second", "p50 ms", "p99 ms"];
+const COUNTED: &str = "\
+a second: appends answered with success, all of them read back; p50, p99: until the answer; of the published server all
+is shell";
