@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::client::{Ask, Connection};
+use crate::machine::quantile;
 use crate::server::Server;
 use crate::{Result, machine};
 
@@ -70,6 +71,21 @@ pub struct Between {
     pub load: f64,
 }
 
+/// The answers of a load in its window, and what happened meanwhile.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// How many were answered with success.
+    pub answered: f64,
+    /// How many that is a second.
+    pub a_second: f64,
+    /// The median time until the answer.
+    pub p50: Duration,
+    /// The 99th percentile of that.
+    pub p99: Duration,
+    /// Where the time went.
+    pub between: Between,
+}
+
 impl Moment {
     /// Looks; `watcher` is a connection to a server that has metrics.
     pub async fn now(server: &Server, watcher: Option<&mut Connection>) -> Result<Self> {
@@ -115,33 +131,44 @@ impl Moment {
     }
 }
 
-impl Between {
-    /// What a table says of it, under [`HEAD`]; processor time is for each of the requests that were `answered`.
-    pub fn cells(&self, answered: f64) -> [String; HEAD.len()] {
-        let micros = |seconds: f64| format!("{:.0}", seconds / answered.max(1.0) * 1e6);
+impl Answers {
+    /// Of the requests that were answered in a window, each in so much time.
+    pub fn new(took: &mut [Duration], a_second: f64, between: Between) -> Self {
+        let answered = took.len() as f64;
+        Self { answered, a_second, p50: quantile(took, 0.5), p99: quantile(took, 0.99), between }
+    }
+
+    /// What a table says of them, under [`HEAD`].
+    pub fn cells(&self) -> Vec<String> {
+        let b = &self.between;
+        let micros = |seconds: f64| format!("{:.0}", seconds / self.answered.max(1.0) * 1e6);
         let share = |share: f64| format!("{:.0}", share * 100.0);
-        [
-            format!("{:.1}", self.batch),
-            format!("{:.2}", self.commit * 1e3),
-            share(self.working),
-            share(self.committing),
-            share(self.starved),
-            micros(self.engine),
-            micros(self.shell),
-            micros(self.bench),
-            format!("{:.1}", self.others),
-            format!("{:.2}", self.load),
+        vec![
+            format!("{:.0}", self.a_second),
+            format!("{:.2}", self.p50.as_secs_f64() * 1e3),
+            format!("{:.2}", self.p99.as_secs_f64() * 1e3),
+            format!("{:.1}", b.batch),
+            format!("{:.2}", b.commit * 1e3),
+            share(b.working),
+            share(b.committing),
+            share(b.starved),
+            micros(b.engine),
+            micros(b.shell),
+            micros(b.bench),
+            format!("{:.1}", b.others),
+            format!("{:.2}", b.load),
         ]
     }
 
     /// The same as JSON.
     pub fn json(&self) -> Json {
+        let b = &self.between;
         json!({
-            "seconds": self.seconds, "commands": self.commands, "batch": self.batch, "commit": self.commit,
-            "working": self.working, "committing": self.committing, "starved": self.starved, "load": self.load,
-            "cpu": {
-                "engine": self.engine, "shell": self.shell, "bench": self.bench, "others": self.others * self.seconds,
-            },
+            "answered": self.answered, "a_second": self.a_second, "p50": self.p50.as_secs_f64(),
+            "p99": self.p99.as_secs_f64(), "seconds": b.seconds, "commands": b.commands, "batch": b.batch,
+            "commit": b.commit, "working": b.working, "committing": b.committing, "starved": b.starved,
+            "cpu": { "engine": b.engine, "shell": b.shell, "bench": b.bench, "others": b.others * b.seconds },
+            "load": b.load,
         })
     }
 }
@@ -193,11 +220,25 @@ impl Metrics {
     }
 }
 
-/// The columns of [`Between::cells`].
-pub const HEAD: [&str; 10] =
-    ["batch", "commit ms", "work %", "commit %", "starved %", "engine µs", "shell µs", "bench µs", "others", "load"];
+/// The columns of [`Answers::cells`].
+pub const HEAD: [&str; 13] = [
+    "a second",
+    "p50 ms",
+    "p99 ms",
+    "batch",
+    "commit ms",
+    "work %",
+    "commit %",
+    "starved %",
+    "engine µs",
+    "shell µs",
+    "bench µs",
+    "others",
+    "load",
+];
 /// What those columns count.
 pub const COUNTED: &str = "\
-batch: commands in a commit; work, commit, starved: shares of the engine thread's time spent on commands, on commits,
-and ready without a processor; µs: processor time a request, of the engine's thread, the rest of the server, and the
-benchmark; others: processors busy for other programs";
+a second: requests answered with success; p50, p99: until the answer; batch: commands in a commit; work, commit,
+starved: shares of the engine thread's time spent on commands, on commits, and ready without a processor; µs: processor
+time a request, of the engine's thread, the rest of the server, and the benchmark; others: processors busy for other
+programs";

@@ -77,7 +77,7 @@ async fn quiet(server: &Server) -> Result<()> {
 fn figure(what: &str, run: &Run, reference: f64, aim: Option<f64>) -> Figure {
     let each = if run.connections == 1 { "connection" } else { "connections" };
     let name = format!("{what} a second, {} {each}", run.connections);
-    let figure = Figure::new(name, run.answered / run.between.seconds, Unit::PerSecond).load(run.between.load);
+    let figure = Figure::new(name, run.answers.a_second, Unit::PerSecond).load(run.answers.between.load);
     figure.reference(reference).aim(aim.map(|times| times * reference))
 }
 

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use reveille_tests::Result;
-use reveille_tests::machine::quantile;
-use reveille_tests::observe::{Between, Moment};
+use reveille_tests::observe::{Answers, Moment};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
@@ -19,11 +18,7 @@ use crate::wire::Wire;
 pub(crate) struct Run {
     pub(crate) name: String,
     pub(crate) server: &'static str,
-    pub(crate) answered: f64,
-    pub(crate) a_second: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
-    pub(crate) between: Between,
+    pub(crate) answers: Answers,
 }
 
 /// To so many streams from so many connections, each with one append at a time.
@@ -65,15 +60,9 @@ pub(crate) async fn run(side: &Side, prefix: &str, shape: Shape, warm_up: Durati
 
     let within = all.iter().filter(|(_, answered)| (begin..end).contains(answered));
     let mut took: Vec<_> = within.map(|(sent, answered)| *answered - *sent).collect();
-    Ok(Run {
-        name: shape.to_string(),
-        server: side.name(),
-        answered: took.len() as f64,
-        a_second: took.len() as f64 / window.as_secs_f64(),
-        p50: quantile(&mut took, 0.5),
-        p99: quantile(&mut took, 0.99),
-        between: before.until(&after),
-    })
+    let a_second = took.len() as f64 / window.as_secs_f64();
+    let answers = Answers::new(&mut took, a_second, before.until(&after));
+    Ok(Run { name: shape.to_string(), server: side.name(), answers })
 }
 
 /// Fills a new stream with `count` messages, `each` in a request; `each` divides `count`.
