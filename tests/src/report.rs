@@ -1,8 +1,10 @@
-//! Words for figures, and tables.
+//! What was measured, as tables for people and as JSON for programs.
 
 use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
+
+use crate::machine::Description;
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,83 @@ pub struct Cost {
     pub rows: u64,
     /// Statements run.
     pub statements: u64,
+}
+
+/// Everything that was measured: figures, and loads.
+#[derive(Debug)]
+pub struct Report<F, R> {
+    machine: Description,
+    figures: Vec<F>,
+    /// Where the time of each load went.
+    pub runs: Vec<R>,
+    /// What commands cost the store.
+    pub costs: Vec<Cost>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+}
+
+/// What has a row in a table.
+pub trait Row {
+    /// The table's head.
+    fn head() -> Vec<&'static str>;
+
+    /// What stands below the table.
+    fn legend() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Its row.
+    fn row(&self) -> Vec<String>;
+
+    /// The same as JSON.
+    fn json(&self) -> Json;
+}
+
+impl<F: Row, R: Row> Report<F, R> {
+    /// Nothing was measured yet, on this machine.
+    pub fn new(machine: Description) -> Self {
+        Self { machine, figures: Vec::new(), runs: Vec::new(), costs: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Puts a figure behind the others.
+    pub fn figure(&mut self, figure: F) {
+        self.figures.push(figure);
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.machine.text(&mut out);
+        rows(&mut out, &self.figures);
+        rows(&mut out, &self.runs);
+        rows(&mut out, &self.costs);
+        for note in &self.notes {
+            line(&mut out, note);
+        }
+        out
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Json {
+        json!({
+            "machine": self.machine.json(), "figures": array(&self.figures), "runs": array(&self.runs),
+            "costs": array(&self.costs), "notes": self.notes,
+        })
+    }
+}
+
+impl Row for Cost {
+    fn head() -> Vec<&'static str> {
+        vec!["a command", "rows written", "statements"]
+    }
+
+    fn row(&self) -> Vec<String> {
+        vec![self.command.to_owned(), self.rows.to_string(), self.statements.to_string()]
+    }
+
+    fn json(&self) -> Json {
+        json!({ "command": self.command, "rows": self.rows, "statements": self.statements })
+    }
 }
 
 impl Unit {
@@ -62,22 +141,22 @@ impl Unit {
     }
 }
 
-/// Writes a table of costs.
-pub fn costs(out: &mut String, costs: &[Cost]) {
-    let row = |c: &Cost| vec![c.command.to_owned(), c.rows.to_string(), c.statements.to_string()];
-    table(out, &["a command", "rows written", "statements"], &costs.iter().map(row).collect::<Vec<_>>());
+fn array<T: Row>(of: &[T]) -> Json {
+    of.iter().map(Row::json).collect()
 }
 
-/// The same as JSON.
-pub fn costs_json(costs: &[Cost]) -> Json {
-    costs.iter().map(|c| json!({ "command": c.command, "rows": c.rows, "statements": c.statements })).collect()
+fn rows<T: Row>(out: &mut String, of: &[T]) {
+    if of.is_empty() {
+        return;
+    }
+    table(out, &T::head(), &of.iter().map(Row::row).collect::<Vec<_>>());
+    for legend in T::legend() {
+        line(out, legend);
+    }
 }
 
 /// Writes a table: the first column to the left, the others to the right.
-pub fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
-    if rows.is_empty() {
-        return;
-    }
+fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
     let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).chain([head[i].chars().count()]).max();
     let widths: Vec<usize> = (0..head.len()).map(|i| width(i).unwrap_or(0)).collect();
     line(out, "");
@@ -93,7 +172,7 @@ pub fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
 }
 
 /// Writes a line.
-pub fn line(out: &mut String, text: &str) {
+pub(crate) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }

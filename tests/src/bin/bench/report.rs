@@ -1,21 +1,13 @@
-//! What was measured, as tables for people and as JSON for programs.
+//! What the figures are, and the loads.
 
-use reveille_tests::machine::Description;
 use reveille_tests::observe;
-use reveille_tests::report::{self, Cost, Unit, line, table};
+use reveille_tests::report::{self, Row, Unit};
 use serde_json::{Value as Json, json};
 
 use crate::load::Run;
 
 /// Everything that was measured.
-#[derive(Debug)]
-pub(crate) struct Report {
-    machine: Description,
-    figures: Vec<Figure>,
-    pub(crate) runs: Vec<Run>,
-    pub(crate) costs: Vec<Cost>,
-    pub(crate) notes: Vec<String>,
-}
+pub(crate) type Report = report::Report<Figure, Run>;
 
 /// One figure, with what it is compared to.
 #[derive(Clone, Debug)]
@@ -56,6 +48,12 @@ impl Figure {
         let aim = self.aim?;
         Some(if self.unit.grows() { self.value >= aim } else { self.value <= aim })
     }
+}
+
+impl Row for Figure {
+    fn head() -> Vec<&'static str> {
+        vec!["", "measured", "reference", "better", "aim", "", "load"]
+    }
 
     fn row(&self) -> Vec<String> {
         let shown = |value: Option<f64>| value.map_or(String::new(), |value| self.unit.show(value));
@@ -78,59 +76,29 @@ impl Figure {
     }
 }
 
-impl Report {
-    pub(crate) fn new(machine: Description) -> Self {
-        Self { machine, figures: Vec::new(), runs: Vec::new(), costs: Vec::new(), notes: Vec::new() }
+impl Row for Run {
+    fn head() -> Vec<&'static str> {
+        [&["load", "webhooks"], &observe::HEAD[..]].concat()
     }
 
-    pub(crate) fn figure(&mut self, figure: Figure) {
-        self.figures.push(figure);
+    fn legend() -> Vec<&'static str> {
+        vec![WEBHOOKS, observe::COUNTED]
     }
 
-    pub(crate) fn text(&self) -> String {
-        let mut out = String::new();
-        self.machine.text(&mut out);
-        let rows: Vec<_> = self.figures.iter().map(Figure::row).collect();
-        table(&mut out, &["", "measured", "reference", "better", "aim", "", "load"], &rows);
-        if !self.runs.is_empty() {
-            let head = [&RUN[..], &observe::HEAD].concat();
-            table(&mut out, &head, &self.runs.iter().map(row).collect::<Vec<_>>());
-            line(&mut out, COUNTED);
-            line(&mut out, observe::COUNTED);
-        }
-        report::costs(&mut out, &self.costs);
-        for note in &self.notes {
-            line(&mut out, note);
-        }
-        out
+    fn row(&self) -> Vec<String> {
+        let name = format!("{} × {}", self.name, self.connections);
+        let woken = format!("{:.0}", self.woken / self.answers.between.seconds);
+        [vec![name, woken], self.answers.cells()].concat()
     }
 
-    pub(crate) fn json(&self) -> Json {
-        json!({
-            "machine": self.machine.json(),
-            "figures": self.figures.iter().map(Figure::json).collect::<Vec<_>>(),
-            "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
-            "costs": report::costs_json(&self.costs),
-            "notes": self.notes,
-        })
+    fn json(&self) -> Json {
+        let mut json = self.answers.json();
+        json["name"] = self.name.into();
+        json["connections"] = self.connections.into();
+        json["webhooks"] = self.woken.into();
+        json
     }
 }
 
-/// Where the time of a run went.
-fn row(run: &Run) -> Vec<String> {
-    let name = format!("{} × {}", run.name, run.connections);
-    let woken = format!("{:.0}", run.woken / run.answers.between.seconds);
-    [vec![name, woken], run.answers.cells()].concat()
-}
-
-fn run(run: &Run) -> Json {
-    let mut json = run.answers.json();
-    json["name"] = run.name.into();
-    json["connections"] = run.connections.into();
-    json["webhooks"] = run.woken.into();
-    json
-}
-
-const RUN: [&str; 2] = ["load", "webhooks"];
-const COUNTED: &str = "\
+const WEBHOOKS: &str = "\
 webhooks: arrivals a second (what is sent while a wake is under way shares the next); their outcomes are commands, too";

@@ -23,7 +23,7 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
             pair.stop().await?;
         }
         let rates = rounds.iter().map(|round| round.each_ref().map(|run| run.answers.a_second));
-        report.compared(Compared::new(format!("appends a second, {shape}"), Unit::PerSecond, Aim::Times(25.0), rates));
+        report.figure(Compared::new(format!("appends a second, {shape}"), Unit::PerSecond, Aim::Times(25.0), rates));
         report.runs.extend(rounds.into_iter().next_back().into_iter().flatten());
     }
     Ok(())

@@ -83,7 +83,7 @@ fn compare(setting: &Setting, report: &mut Report, when: &str, aim: f64, rounds:
         let plural = if readers == 1 { "" } else { "s" };
         let name = format!("catch-up of {} messages, {when}, {readers} reader{plural}", setting.messages);
         let rates = rounds.iter().map(|round| round.map(|rates| rates[i]));
-        report.compared(Compared::new(name, Unit::BytesPerSecond, Aim::Times(aim), rates));
+        report.figure(Compared::new(name, Unit::BytesPerSecond, Aim::Times(aim), rates));
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
     let tails = tails.await?;
     for (i, name) in ["p50", "p99"].into_iter().enumerate() {
         let rounds = tails.iter().map(|round| round.map(|took| took[i].as_secs_f64()));
-        report.compared(Compared::new(format!("append to receipt, {name}"), Unit::Seconds, Aim::None, rounds));
+        report.figure(Compared::new(format!("append to receipt, {name}"), Unit::Seconds, Aim::None, rounds));
     }
     let fans = pair.rounds(setting.rounds, async |side, round| {
         setting.progress.say(&format!("latency, {READERS} readers: round {}, {}", round + 1, side.name()));
@@ -35,7 +35,7 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
     let fans = fans.await?;
     let rounds = fans.iter().map(|round| round.map(|took| took.as_secs_f64()));
     let name = format!("append to its receipt by all of {READERS} readers, p50");
-    report.compared(Compared::new(name, Unit::Seconds, Aim::None, rounds));
+    report.figure(Compared::new(name, Unit::Seconds, Aim::None, rounds));
     pair.stop().await.map(drop)
 }
 

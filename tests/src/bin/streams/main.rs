@@ -25,6 +25,7 @@ use reveille_tests::program::{self, Common, Place};
 use reveille_tests::{Result, machine};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::pair::PUBLISHED;
 use crate::progress::Progress;
 use crate::report::Report;
 
@@ -92,6 +93,7 @@ async fn measure(options: &Options) -> Result<Report> {
     let setting = Setting::of(options)?;
     raise_open_files()?;
     let mut report = Report::new(machine::describe(&setting.place.data)?);
+    report.notes.push(format!("published: {PUBLISHED}, on its file store"));
     let parts = if options.only.is_empty() { Part::value_variants() } else { &options.only };
     for part in parts {
         match part {

@@ -30,10 +30,10 @@ async fn of_streams(setting: &Setting, report: &mut Report) -> Result<()> {
         setting.progress.say(&format!("memory: {count} streams, {}", side.name()));
         by_streams(side, count).await
     });
-    report.compared(bytes(format!("resident an idle stream, {count} of them"), Aim::AtMost(2e3), resident.await?));
+    report.figure(bytes(format!("resident an idle stream, {count} of them"), Aim::AtMost(2e3), resident.await?));
     let many = pair.stop().await?;
     let disk = [0, 1].map(|i| (many[i] as f64 - few[i] as f64) / count as f64);
-    report.compared(bytes(format!("on disk a stream, {count} of them"), Aim::None, disk));
+    report.figure(bytes(format!("on disk a stream, {count} of them"), Aim::None, disk));
     Ok(())
 }
 
@@ -46,7 +46,7 @@ async fn of_readers(setting: &Setting, report: &mut Report) -> Result<()> {
     let readers = readers.await?;
     for (i, count) in READERS.into_iter().enumerate() {
         let resident = readers.map(|grown| grown[i]);
-        report.compared(bytes(format!("resident an idle reader, {count} of them"), Aim::None, resident));
+        report.figure(bytes(format!("resident an idle reader, {count} of them"), Aim::None, resident));
     }
     pair.stop().await.map(drop)
 }

@@ -1,22 +1,13 @@
-//! What was measured, as tables for people and as JSON for programs.
+//! What the figures are, and the loads.
 
-use reveille_tests::machine::{self, Description};
-use reveille_tests::observe;
-use reveille_tests::report::{self, Cost, Unit, line, table};
+use reveille_tests::report::{self, Row, Unit};
+use reveille_tests::{machine, observe};
 use serde_json::{Value as Json, json};
 
 use crate::load::Run;
-use crate::pair::PUBLISHED;
 
 /// Everything that was measured.
-#[derive(Debug)]
-pub(crate) struct Report {
-    machine: Description,
-    compared: Vec<Compared>,
-    pub(crate) runs: Vec<Run>,
-    pub(crate) costs: Vec<Cost>,
-    pub(crate) notes: Vec<String>,
-}
+pub(crate) type Report = report::Report<Compared, Run>;
 
 /// One figure of both servers, in rounds.
 #[derive(Clone, Debug)]
@@ -73,6 +64,12 @@ impl Compared {
             Aim::AtMost(most) => Some(self.ours().median <= most),
         }
     }
+}
+
+impl Row for Compared {
+    fn head() -> Vec<&'static str> {
+        vec!["", "reveille", "published", "better", "min–max", "aim", "", "load"]
+    }
 
     fn row(&self) -> Vec<String> {
         let ratio = self.ratio();
@@ -121,57 +118,23 @@ impl Spread {
     }
 }
 
-impl Report {
-    pub(crate) fn new(machine: Description) -> Self {
-        Self { machine, compared: Vec::new(), runs: Vec::new(), costs: Vec::new(), notes: Vec::new() }
+impl Row for Run {
+    fn head() -> Vec<&'static str> {
+        [&["appends, the last round"], &observe::HEAD[..]].concat()
     }
 
-    pub(crate) fn compared(&mut self, compared: Compared) {
-        self.compared.push(compared);
+    fn legend() -> Vec<&'static str> {
+        vec!["all that was appended is read back; of the published server all is shell", observe::COUNTED]
     }
 
-    pub(crate) fn text(&self) -> String {
-        let mut out = String::new();
-        self.machine.text(&mut out);
-        line(&mut out, &format!("beside   {PUBLISHED} on its file store, in the same rounds"));
-        let rows: Vec<_> = self.compared.iter().map(Compared::row).collect();
-        table(&mut out, &["", "reveille", "published", "better", "min–max", "aim", "", "load"], &rows);
-        if !self.runs.is_empty() {
-            let head = [&[RUN], &observe::HEAD[..]].concat();
-            table(&mut out, &head, &self.runs.iter().map(row).collect::<Vec<_>>());
-            line(&mut out, COUNTED);
-            line(&mut out, observe::COUNTED);
-        }
-        report::costs(&mut out, &self.costs);
-        for note in &self.notes {
-            line(&mut out, note);
-        }
-        out
+    fn row(&self) -> Vec<String> {
+        [vec![format!("{}, {}", self.server, self.name)], self.answers.cells()].concat()
     }
 
-    pub(crate) fn json(&self) -> Json {
-        json!({
-            "machine": self.machine.json(),
-            "published": PUBLISHED,
-            "compared": self.compared.iter().map(Compared::json).collect::<Vec<_>>(),
-            "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
-            "costs": report::costs_json(&self.costs),
-            "notes": self.notes,
-        })
+    fn json(&self) -> Json {
+        let mut json = self.answers.json();
+        json["name"] = self.name.as_str().into();
+        json["server"] = self.server.into();
+        json
     }
 }
-
-/// Where the time of a run went.
-fn row(run: &Run) -> Vec<String> {
-    [vec![format!("{}, {}", run.server, run.name)], run.answers.cells()].concat()
-}
-
-fn run(run: &Run) -> Json {
-    let mut json = run.answers.json();
-    json["name"] = run.name.as_str().into();
-    json["server"] = run.server.into();
-    json
-}
-
-const RUN: &str = "appends, the last round";
-const COUNTED: &str = "all that was appended is read back; of the published server all is shell";
