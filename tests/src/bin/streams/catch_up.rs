@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Setting;
-use crate::load::{catch_up, fill};
+use crate::load::{catch_up, expect_all, fill};
 use crate::message::{MESSAGE, numbers, path};
 use crate::pair::{Pair, Side};
 use crate::report::{Aim, Compared, Report};
@@ -70,10 +70,7 @@ async fn read_by(setting: &Setting, side: &Side, path: &str, readers: usize) -> 
     }
     let took = start.elapsed().as_secs_f64();
     for pages in &all {
-        let there = numbers(pages)?.len() as u64;
-        if there != setting.messages {
-            return Err(format!("a reader got {there} of {} messages", setting.messages).into());
-        }
+        expect_all(numbers(pages)?, setting.messages)?;
     }
     Ok(all.iter().map(Vec::len).sum::<usize>() as f64 / took)
 }

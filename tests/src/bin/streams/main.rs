@@ -44,7 +44,7 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(0..=600))]
     seal_wait: u64,
 
-    /// How many messages each append has that fills a stream to be read [default: 1, and 100 with --quick]
+    /// How many messages each append has that fills a stream to be read [default: 10, and 100 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     batch: Option<u64>,
 
@@ -111,7 +111,7 @@ impl Setting {
     fn of(options: &Options) -> Result<Self> {
         let quick = options.common.quick;
         let either = |long: u64, short: u64| if quick { short } else { long };
-        let batch = options.batch.unwrap_or(either(1, 100));
+        let batch = options.batch.unwrap_or(either(10, 100));
         Ok(Self {
             place: Place::of(&options.common)?,
             progress: Progress::new(),
