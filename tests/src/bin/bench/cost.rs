@@ -1,21 +1,24 @@
 //! Rows written and statements run by each kind of command, from the answers' headers. They are the same on every
 //! machine.
 
+use reveille_tests::Result;
+use reveille_tests::client::{Answer, Ask, Connection};
+use reveille_tests::report::Cost;
+use reveille_tests::server::Server;
 use serde_json::{Value as Json, json};
 
-use crate::client::{Answer, Ask, Connection};
+use crate::Setting;
 use crate::receiver::{Agent, Receiver};
-use crate::report::{Cost, Report};
-use crate::server::Server;
-use crate::{Result, Setting};
+use crate::register::register;
+use crate::report::Report;
 
 /// Goes once through the loop: spawn, send, claim, a child that ends its run, done.
 pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()> {
-    let data = setting.directory()?;
-    let server = Server::start(setting, data.path()).await?;
+    let data = setting.place.directory()?;
+    let server = Server::start(&setting.place, data.path()).await?;
     let mut receiver = Receiver::start().await?;
-    server.register("mute", None).await?;
-    server.register("agent", Some(&receiver.url(Agent::Claims))).await?;
+    register(&server, "mute", None).await?;
+    register(&server, "agent", Some(&receiver.url(Agent::Claims))).await?;
     let mut asking = Asking { connection: server.connect().await?, costs: &mut report.costs };
     let message = json!({ "payload": { "text": "How many words has chapter one?" } });
 
@@ -50,9 +53,7 @@ struct Asking<'r> {
 impl Asking<'_> {
     async fn cost(&mut self, command: &'static str, ask: Ask) -> Result<Answer> {
         let answer = self.connection.expect(ask).await?;
-        let number = |header| answer.number(header).ok_or_else(|| format!("no `{header}` on the answer"));
-        let (rows, statements) = (number("reveille-rows-written")?, number("reveille-statements")?);
-        self.costs.push(Cost { command, rows, statements });
+        self.costs.push(answer.cost(command)?);
         Ok(answer)
     }
 

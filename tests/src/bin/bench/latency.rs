@@ -2,23 +2,27 @@
 
 use std::time::{Duration, Instant};
 
+use reveille_tests::Result;
+use reveille_tests::client::Ask;
+use reveille_tests::machine::{self, quantile};
+use reveille_tests::report::Unit;
+use reveille_tests::server::Server;
 use serde_json::json;
 
-use crate::client::Ask;
-use crate::machine::{self, Disk, quantile};
+use crate::Setting;
+use crate::disk::Disk;
 use crate::receiver::{Agent, Receiver};
-use crate::report::{Figure, Report, Unit};
-use crate::server::Server;
-use crate::{Result, Setting};
+use crate::register::register;
+use crate::report::{Figure, Report};
 
 /// One send at a time, and one disk sync beside each, so that both see the same machine.
 pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()> {
-    let data = setting.directory()?;
-    let server = Server::start(setting, data.path()).await?;
+    let data = setting.place.directory()?;
+    let server = Server::start(&setting.place, data.path()).await?;
     let mut receiver = Receiver::start().await?;
     let mut disk = Disk::open(data.path())?;
     let mut connection = server.connect().await?;
-    server.register("agent", Some(&receiver.url(Agent::Told))).await?;
+    register(&server, "agent", Some(&receiver.url(Agent::Told))).await?;
     for n in 0..ENTITIES {
         connection.expect(Ask::put(format!("/_electric/entities/agent/{n}"), &json!({}))).await?;
     }

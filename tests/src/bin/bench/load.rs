@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use reveille_tests::Result;
+use reveille_tests::client::{Ask, Connection};
+use reveille_tests::observe::{Answers, Moment};
+use reveille_tests::server::Server;
 use tokio::task::JoinSet;
 
-use crate::client::{Ask, Connection};
-use crate::machine::quantile;
-use crate::observe::{Between, Moment};
+use crate::Setting;
 use crate::receiver::Receiver;
-use crate::server::Server;
-use crate::{Result, Setting};
 
 /// What request number `n` is.
 pub(crate) type Command = Arc<dyn Fn(u64) -> Ask + Send + Sync>;
@@ -21,13 +21,9 @@ pub(crate) type Command = Arc<dyn Fn(u64) -> Ask + Send + Sync>;
 pub(crate) struct Run {
     pub(crate) name: &'static str,
     pub(crate) connections: usize,
-    /// Requests answered with success.
-    pub(crate) answered: f64,
     /// Webhooks that came.
     pub(crate) woken: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
-    pub(crate) between: Between,
+    pub(crate) answers: Answers,
 }
 
 /// What the connections of a load share.
@@ -35,7 +31,6 @@ struct Shared {
     command: Command,
     /// The number of the next request.
     next: AtomicU64,
-    answered: AtomicU64,
     /// No request gets this number.
     end: u64,
     measuring: AtomicBool,
@@ -55,12 +50,13 @@ pub(crate) async fn run(
     let mut workers = start(server, connections, &shared).await?;
     let mut watcher = server.connect().await?;
     tokio::time::sleep(setting.warm_up).await;
-    let (answered, woken) = (shared.answered.load(Relaxed), receiver.count());
-    let before = Moment::now(server, &mut watcher).await?;
+    let woken = receiver.count();
+    let before = Moment::now(server, Some(&mut watcher)).await?;
     shared.measuring.store(true, Relaxed);
     tokio::time::sleep(setting.window).await;
-    let after = Moment::now(server, &mut watcher).await?;
-    let (answered, woken) = (shared.answered.load(Relaxed) - answered, receiver.count() - woken);
+    shared.measuring.store(false, Relaxed);
+    let after = Moment::now(server, Some(&mut watcher)).await?;
+    let woken = receiver.count() - woken;
     if shared.next.load(Relaxed) > MOST {
         return Err(format!("{name}: the load ran out of requests before its time was over").into());
     }
@@ -69,15 +65,9 @@ pub(crate) async fn run(
     while let Some(worker) = workers.join_next().await {
         took.extend(worker??);
     }
-    Ok(Run {
-        name,
-        connections,
-        answered: answered as f64,
-        woken: woken as f64,
-        p50: quantile(&mut took, 0.5),
-        p99: quantile(&mut took, 0.99),
-        between: before.until(&after),
-    })
+    let (a_second, between) = (took.len() as f64 / setting.window.as_secs_f64(), before.until(&after));
+    let answers = Answers::new(&mut took, a_second, between);
+    Ok(Run { name, connections, woken: woken as f64, answers })
 }
 
 /// Sends requests 0 to `count`, as fast as it goes.
@@ -93,7 +83,7 @@ pub(crate) async fn all(server: &Server, connections: usize, count: u64, command
 impl Shared {
     fn new(command: Command, end: u64) -> Arc<Self> {
         let (measuring, over) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { command, next: AtomicU64::new(0), answered: AtomicU64::new(0), end, measuring, over })
+        Arc::new(Self { command, next: AtomicU64::new(0), end, measuring, over })
     }
 }
 
@@ -115,7 +105,6 @@ async fn work(mut connection: Connection, shared: Arc<Shared>) -> Result<Vec<Dur
         }
         let start = Instant::now();
         connection.expect((shared.command)(n)).await?;
-        shared.answered.fetch_add(1, Relaxed);
         if shared.measuring.load(Relaxed) {
             took.push(start.elapsed());
         }

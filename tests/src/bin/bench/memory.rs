@@ -1,37 +1,38 @@
 //! Time to the first healthy answer, resident memory, and bytes on disk: on an empty store, and with many entities.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
+use reveille_tests::Result;
+use reveille_tests::machine::{self, on_disk, quantile};
+use reveille_tests::report::Unit;
+use reveille_tests::server::Server;
 use tempfile::TempDir;
 
-use crate::machine::{self, quantile};
-use crate::report::{Figure, Report, Unit};
-use crate::server::Server;
+use crate::register::register;
+use crate::report::{Figure, Report};
 use crate::throughput::spawn;
-use crate::{Result, Setting, load};
+use crate::{Setting, load};
 
 /// Starts on new stores, fills one, starts on that.
 pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut starts = Vec::new();
     for _ in 0..setting.starts {
-        let data = setting.directory()?;
-        let server = Server::start(setting, data.path()).await?;
+        let data = setting.place.directory()?;
+        let server = Server::start(&setting.place, data.path()).await?;
         starts.push(server.healthy_after);
         server.stop().await?;
     }
     healthy(report, "healthy, empty store", &mut starts, Some(1.2), None);
 
-    let data = setting.directory()?;
-    let server = Server::start(setting, data.path()).await?;
+    let data = setting.place.directory()?;
+    let server = Server::start(&setting.place, data.path()).await?;
     tokio::time::sleep(REST).await;
     let idle = server.resident()? as f64;
     report.figure(bytes("resident, idle", idle).reference(174e6).aim(Some(40e6)));
     // Nobody sends to these entities, so nobody listens there.
-    server.register("agent", Some("http://127.0.0.1:9/")).await?;
+    register(&server, "agent", Some("http://127.0.0.1:9/")).await?;
     let server = restarted(setting, server, &data).await?;
-    let (small, empty) = (server.resident()? as f64, size(data.path())? as f64);
+    let (small, empty) = (server.resident()? as f64, on_disk(data.path())? as f64);
     load::all(&server, 16, ENTITIES, spawn("agent", "e".to_owned())).await?;
     tokio::time::sleep(REST).await;
     let full = server.resident()? as f64;
@@ -42,15 +43,15 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
     let mut server = server;
     for _ in 0..setting.starts {
         server.crash().await?;
-        server = Server::start(setting, data.path()).await?;
+        server = Server::start(&setting.place, data.path()).await?;
         crashed.push(server.healthy_after);
     }
     server.stop().await?;
-    report.figure(bytes("on disk an entity", (size(data.path())? as f64 - empty) / ENTITIES as f64));
+    report.figure(bytes("on disk an entity", (on_disk(data.path())? as f64 - empty) / ENTITIES as f64));
     let mut stopped = Vec::new();
     let mut resident = 0;
     for _ in 0..setting.starts {
-        let server = Server::start(setting, data.path()).await?;
+        let server = Server::start(&setting.place, data.path()).await?;
         stopped.push(server.healthy_after);
         tokio::time::sleep(REST).await;
         resident = server.resident()?;
@@ -64,7 +65,7 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
 
 async fn restarted(setting: &Setting, server: Server, data: &TempDir) -> Result<Server> {
     server.stop().await?;
-    let server = Server::start(setting, data.path()).await?;
+    let server = Server::start(&setting.place, data.path()).await?;
     tokio::time::sleep(REST).await;
     Ok(server)
 }
@@ -79,12 +80,6 @@ fn healthy(report: &mut Report, name: &str, starts: &mut [Duration], reference: 
 
 fn bytes(name: &str, value: f64) -> Figure {
     Figure::new(name.to_owned(), value, Unit::Bytes).load(machine::load())
-}
-
-/// What a directory's files take.
-fn size(directory: &Path) -> Result<u64> {
-    let files = fs::read_dir(directory)?.map(|file| Ok(file?.metadata()?.len()));
-    files.sum()
 }
 
 const ENTITIES: u64 = 10_000;

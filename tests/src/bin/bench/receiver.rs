@@ -13,13 +13,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use reveille_tests::Result;
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-
-use crate::Result;
 
 /// The receiver of webhooks.
 #[derive(Debug)]

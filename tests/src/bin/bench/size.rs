@@ -6,9 +6,10 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use reveille_tests::Result;
+use reveille_tests::report::Unit;
 
-use crate::Result;
-use crate::report::{Figure, Report, Unit};
+use crate::report::{Figure, Report};
 
 pub(crate) fn measure(root: &Path, report: &mut Report) -> Result<()> {
     for (file, aim) in [("wasm/pkg/reveille_bg.wasm", None), ("worker/build/reveille_bg.wasm", Some(1e6))] {

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_tests::Result;
+use reveille_tests::client::Ask;
+use reveille_tests::report::Unit;
+use reveille_tests::server::Server;
 use serde_json::json;
 
-use crate::client::Ask;
+use crate::Setting;
 use crate::load::{self, Command, Run};
 use crate::receiver::{Agent, Receiver};
-use crate::report::{Figure, Report, Unit};
-use crate::server::Server;
-use crate::{Result, Setting};
+use crate::register::register;
+use crate::report::{Figure, Report};
 
 /// Measures both at each number of connections, on one store that grows.
 pub(crate) async fn measure(setting: &Setting, spawns: bool, sends: bool, report: &mut Report) -> Result<()> {
-    let data = setting.directory()?;
-    let server = Server::start(setting, data.path()).await?;
+    let data = setting.place.directory()?;
+    let server = Server::start(&setting.place, data.path()).await?;
     let receiver = Receiver::start().await?;
-    server.register("mute", None).await?;
-    server.register("agent", Some(&receiver.url(Agent::Done))).await?;
+    register(&server, "mute", None).await?;
+    register(&server, "agent", Some(&receiver.url(Agent::Done))).await?;
     for (connections, reference, aim) in SPAWNS.into_iter().filter(|_| spawns) {
         let spawn = spawn("agent", format!("s{connections}-"));
         let run = load::run(setting, &server, &receiver, "spawn", connections, spawn).await?;
@@ -74,7 +77,7 @@ async fn quiet(server: &Server) -> Result<()> {
 fn figure(what: &str, run: &Run, reference: f64, aim: Option<f64>) -> Figure {
     let each = if run.connections == 1 { "connection" } else { "connections" };
     let name = format!("{what} a second, {} {each}", run.connections);
-    let figure = Figure::new(name, run.answered / run.between.seconds, Unit::PerSecond).load(run.between.load);
+    let figure = Figure::new(name, run.answers.a_second, Unit::PerSecond).load(run.answers.between.load);
     figure.reference(reference).aim(aim.map(|times| times * reference))
 }
 

@@ -13,33 +13,42 @@ use serde_json::Value as Json;
 use tokio::net::TcpStream;
 
 use crate::Result;
+use crate::report::Cost;
 
 /// One connection to the server.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
 }
 
 /// A request as the load repeats it.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) body: Bytes,
-    pub(crate) token: Option<String>,
+pub struct Ask {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with its query.
+    pub path: String,
+    /// Its body; none when it is empty.
+    pub body: Bytes,
+    /// Its `Authorization`.
+    pub token: Option<String>,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(socket)).await?;
@@ -48,7 +57,7 @@ impl Connection {
     }
 
     /// Asks, and waits for the whole answer, whatever its status.
-    pub(crate) async fn ask(&mut self, ask: Ask) -> Result<Answer> {
+    pub async fn ask(&mut self, ask: Ask) -> Result<Answer> {
         let mut request = Request::builder().method(ask.method).uri(ask.path).header(HOST, &self.host);
         if !ask.body.is_empty() {
             request = request.header(CONTENT_TYPE, JSON);
@@ -66,7 +75,7 @@ impl Connection {
     }
 
     /// Asks for what must succeed.
-    pub(crate) async fn expect(&mut self, ask: Ask) -> Result<Answer> {
+    pub async fn expect(&mut self, ask: Ask) -> Result<Answer> {
         let said = format!("{} {}", ask.method, ask.path);
         let answer = self.ask(ask).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(answer.unexpected(&said).into()) }
@@ -74,39 +83,51 @@ impl Connection {
 }
 
 impl Ask {
-    pub(crate) fn new(method: Method, path: impl Into<String>, body: &Json) -> Self {
+    /// A request; JSON `null` is no body.
+    pub fn new(method: Method, path: impl Into<String>, body: &Json) -> Self {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         Self { method, path: path.into(), body, token: None }
     }
 
-    pub(crate) fn get(path: &str) -> Self {
+    /// A read.
+    pub fn get(path: &str) -> Self {
         Self::new(Method::GET, path, &Json::Null)
     }
 
-    pub(crate) fn put(path: impl Into<String>, body: &Json) -> Self {
+    /// A PUT of JSON.
+    pub fn put(path: impl Into<String>, body: &Json) -> Self {
         Self::new(Method::PUT, path, body)
     }
 
-    pub(crate) fn post(path: impl Into<String>, body: &Json) -> Self {
+    /// A POST of JSON.
+    pub fn post(path: impl Into<String>, body: &Json) -> Self {
         Self::new(Method::POST, path, body)
     }
 
-    pub(crate) fn under(self, token: &str) -> Self {
+    /// The same with a bearer token.
+    pub fn under(self, token: &str) -> Self {
         Self { token: Some(format!("Bearer {token}")), ..self }
     }
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Result<Json> {
+    /// Its body as JSON.
+    pub fn json(&self) -> Result<Json> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
     /// A number in a header.
-    pub(crate) fn number(&self, header: &str) -> Option<u64> {
+    pub fn number(&self, header: &str) -> Option<u64> {
         self.headers.get(header)?.to_str().ok()?.parse().ok()
     }
 
-    pub(crate) fn unexpected(&self, asked: &str) -> String {
+    /// What it cost the store, which a development server says.
+    pub fn cost(&self, command: &'static str) -> Result<Cost> {
+        let number = |header| self.number(header).ok_or_else(|| format!("no `{header}` on the answer"));
+        Ok(Cost { command, rows: number("reveille-rows-written")?, statements: number("reveille-statements")? })
+    }
+
+    fn unexpected(&self, asked: &str) -> String {
         format!("{asked} was answered {}: {}", self.status, String::from_utf8_lossy(&self.body))
     }
 }

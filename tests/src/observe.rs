@@ -4,13 +4,17 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+
 use crate::client::{Ask, Connection};
+use crate::machine::quantile;
 use crate::server::Server;
 use crate::{Result, machine};
 
 /// What can be seen at a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+pub struct Moment {
     at: Instant,
     engine: Cpu,
     server: Cpu,
@@ -40,32 +44,56 @@ struct Metrics {
 
 /// What happened between two moments.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Between {
-    pub(crate) seconds: f64,
+pub struct Between {
+    /// How long that was.
+    pub seconds: f64,
     /// Commands of any kind that the engine ran: requests, ticks and outcomes.
-    pub(crate) commands: f64,
+    pub commands: f64,
     /// Commands in a batch.
-    pub(crate) batch: f64,
+    pub batch: f64,
     /// Seconds of a commit.
-    pub(crate) commit: f64,
-    /// Shares of the time that the engine's thread works on commands, commits, is ready but gets no processor.
-    pub(crate) working: f64,
-    pub(crate) committing: f64,
-    pub(crate) starved: f64,
-    /// Processors' seconds of the engine's thread, the rest of the server, and this process.
-    pub(crate) engine: f64,
-    pub(crate) shell: f64,
-    pub(crate) bench: f64,
+    pub commit: f64,
+    /// The share of the time that the engine's thread works on commands.
+    pub working: f64,
+    /// The share that commits take.
+    pub committing: f64,
+    /// The share in which it is ready but gets no processor.
+    pub starved: f64,
+    /// Processors' seconds of the engine's thread.
+    pub engine: f64,
+    /// Those of the rest of the server.
+    pub shell: f64,
+    /// Those of this process.
+    pub bench: f64,
     /// Processors that everybody else kept busy.
-    pub(crate) others: f64,
+    pub others: f64,
     /// The load average.
-    pub(crate) load: f64,
+    pub load: f64,
+}
+
+/// The answers of a load in its window, and what happened meanwhile.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// How many were answered with success.
+    pub answered: f64,
+    /// How many that is a second.
+    pub a_second: f64,
+    /// The median time until the answer.
+    pub p50: Duration,
+    /// The 99th percentile of that.
+    pub p99: Duration,
+    /// Where the time went.
+    pub between: Between,
 }
 
 impl Moment {
-    pub(crate) async fn now(server: &Server, connection: &mut Connection) -> Result<Self> {
-        let answer = connection.expect(Ask::get("/metrics")).await?;
-        let metrics = Metrics::parse(&String::from_utf8_lossy(&answer.body));
+    /// Looks; `watcher` is a connection to a server that has metrics.
+    pub async fn now(server: &Server, watcher: Option<&mut Connection>) -> Result<Self> {
+        let metrics = match watcher {
+            Some(watcher) => watcher.expect(Ask::get("/metrics")).await?.body,
+            None => Bytes::new(),
+        };
+        let metrics = Metrics::parse(&String::from_utf8_lossy(&metrics));
         Ok(Self {
             at: Instant::now(),
             engine: Cpu::of(server.pid(), Some("engine")),
@@ -76,7 +104,8 @@ impl Moment {
         })
     }
 
-    pub(crate) fn until(&self, later: &Self) -> Between {
+    /// What happened from this one to a later one.
+    pub fn until(&self, later: &Self) -> Between {
         let seconds = (later.at - self.at).as_secs_f64();
         let (was, is) = (&self.metrics, &later.metrics);
         let (batches, commits) = (is.batches - was.batches, is.commits - was.commits);
@@ -99,6 +128,48 @@ impl Moment {
             others: ((everybody - server - bench) / seconds).max(0.0),
             load: machine::load(),
         }
+    }
+}
+
+impl Answers {
+    /// Of the requests that were answered in a window, each in so much time.
+    pub fn new(took: &mut [Duration], a_second: f64, between: Between) -> Self {
+        let answered = took.len() as f64;
+        Self { answered, a_second, p50: quantile(took, 0.5), p99: quantile(took, 0.99), between }
+    }
+
+    /// What a table says of them, under [`HEAD`].
+    pub fn cells(&self) -> Vec<String> {
+        let b = &self.between;
+        let micros = |seconds: f64| format!("{:.0}", seconds / self.answered.max(1.0) * 1e6);
+        let share = |share: f64| format!("{:.0}", share * 100.0);
+        vec![
+            format!("{:.0}", self.a_second),
+            format!("{:.2}", self.p50.as_secs_f64() * 1e3),
+            format!("{:.2}", self.p99.as_secs_f64() * 1e3),
+            format!("{:.1}", b.batch),
+            format!("{:.2}", b.commit * 1e3),
+            share(b.working),
+            share(b.committing),
+            share(b.starved),
+            micros(b.engine),
+            micros(b.shell),
+            micros(b.bench),
+            format!("{:.1}", b.others),
+            format!("{:.2}", b.load),
+        ]
+    }
+
+    /// The same as JSON.
+    pub fn json(&self) -> Json {
+        let b = &self.between;
+        json!({
+            "answered": self.answered, "a_second": self.a_second, "p50": self.p50.as_secs_f64(),
+            "p99": self.p99.as_secs_f64(), "seconds": b.seconds, "commands": b.commands, "batch": b.batch,
+            "commit": b.commit, "working": b.working, "committing": b.committing, "starved": b.starved,
+            "cpu": { "engine": b.engine, "shell": b.shell, "bench": b.bench, "others": b.others * b.seconds },
+            "load": b.load,
+        })
     }
 }
 
@@ -148,3 +219,26 @@ impl Metrics {
         }
     }
 }
+
+/// The columns of [`Answers::cells`].
+pub const HEAD: [&str; 13] = [
+    "a second",
+    "p50 ms",
+    "p99 ms",
+    "batch",
+    "commit ms",
+    "work %",
+    "commit %",
+    "starved %",
+    "engine µs",
+    "shell µs",
+    "bench µs",
+    "others",
+    "load",
+];
+/// What those columns count.
+pub const COUNTED: &str = "\
+a second: requests answered with success; p50, p99: until the answer; batch: commands in a commit; work, commit,
+starved: shares of the engine thread's time spent on commands, on commits, and ready without a processor; µs: processor
+time a request, of the engine's thread, the rest of the server, and the benchmark; others: processors busy for other
+programs";

@@ -1,0 +1,13 @@
+//! What the benchmarks share: a server as a child process, a client, the machine, where time goes, tables.
+
+pub mod client;
+pub mod machine;
+pub mod observe;
+pub mod program;
+pub mod report;
+pub mod server;
+
+/// What went wrong, in words.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// What most functions give.
+pub type Result<T> = std::result::Result<T, Failure>;
