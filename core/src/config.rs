@@ -52,14 +52,20 @@ impl FromStr for StreamRoot {
         let under =
             |prefix: &str| root.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-        let why = match () {
-            () if !path.starts_with('/') => "is not a path: it begins with `/`, as in `/v1/stream`",
-            () if root.contains(['?', '#']) => "has a query or a fragment; only a path can be the root of streams",
-            () if !root.bytes().all(is_plain) || !is_encoded(root) => "is not percent-encoded as a URL's path is",
-            () if root.split('/').skip(1).any(str::is_empty) => "has an empty segment",
-            () if root.split('/').any(is_dots) => "has a segment `.` or `..`",
-            () if RESERVED.into_iter().any(under) => "belongs to the server itself; streams need a path of their own",
-            () => return Ok(Self(root.to_owned())),
+        let why = if !path.starts_with('/') {
+            "is not a path: it begins with `/`, as in `/v1/stream`"
+        } else if root.contains(['?', '#']) {
+            "has a query or a fragment; only a path can be the root of streams"
+        } else if !root.bytes().all(is_plain) || !is_encoded(root) {
+            "is not percent-encoded as a URL's path is"
+        } else if root.split('/').skip(1).any(str::is_empty) {
+            "has an empty segment"
+        } else if root.split('/').any(is_dots) {
+            "has a segment `.` or `..`"
+        } else if RESERVED.into_iter().any(under) {
+            "belongs to the server itself; streams need a path of their own"
+        } else {
+            return Ok(Self(root.to_owned()));
         };
         Err(NotAStreamRoot { path: path.to_owned(), why })
     }
