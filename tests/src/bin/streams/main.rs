@@ -123,7 +123,7 @@ impl Setting {
             seal: Duration::from_secs(options.seal_wait),
             samples: either(300, 100),
             fans: either(15, 5),
-            streams: either(20_000, 2000),
+            streams: either(10_000, 2000),
         })
     }
 }
