@@ -1,0 +1,54 @@
+//! Holes in streams and in clients' subscriptions, each by the story of how it was fallen into.
+
+use serde_json::{Value as Json, json};
+
+use super::world::{Got, World};
+use crate::config::Virtual;
+use crate::limits::LINKS;
+use crate::{Config, Span};
+
+const ALICE: (&str, &str) = ("electric-principal", "user:alice");
+const BOB: (&str, &str) = ("electric-principal", "user:bob");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Makes a stream of JSON, or appends to it.
+fn put(w: &mut World, path: &str) -> Got {
+    w.ask("PUT", path, &[JSON], &Json::Null)
+}
+
+fn append(w: &mut World, path: &str) -> Got {
+    w.ask("POST", path, &[JSON], &json!({ "n": 1 }))
+}
+
+/// A subscription of Bob's.
+fn subscribe(w: &mut World, id: &str, body: &Json) {
+    let got = w.ask("PUT", &format!("/__ds/subscriptions/{id}"), &[BOB], body);
+    assert_eq!(got.status, 201, "{}", got.body);
+}
+
+fn streams(w: &World) -> i64 {
+    w.engine.sql().number("SELECT count(*) FROM stream")
+}
+
+/// The timer of a stream's end failed once. It was tried again later, was not known by that time, and did nothing.
+#[test]
+fn a_stream_ends_although_its_timer_failed_once() {
+    let mut w = World::new();
+    w.ask("PUT", "/s", &[("stream-ttl", "1")], &Json::Null);
+    *w.engine.sql().refuse_on.borrow_mut() = Some("DELETE FROM stream");
+    w.pass(Span::secs(2));
+    *w.engine.sql().refuse_on.borrow_mut() = None;
+    assert_eq!(streams(&w), 1, "it could not be deleted");
+    w.pass(Span::secs(60));
+    assert_eq!(streams(&w), 0);
+}
+
+/// Where every timer is pushed back before it runs, on the virtual clock and after a trap, no stream ever ended.
+#[test]
+fn a_stream_ends_on_a_virtual_clock() {
+    let config = Config { virtual_time: Some(Virtual::default()), ..Config::dev() };
+    let mut w = World::new().restart_as(config);
+    w.ask("PUT", "/s", &[("stream-ttl", "1")], &Json::Null);
+    w.post("/_reveille/dev/clock", &json!({ "advance_ms": 5000 }));
+    assert_eq!(streams(&w), 0);
+}
