@@ -44,6 +44,10 @@ pub const SUBSCRIPTIONS: i64 = 100_000;
 pub const PATTERNS: i64 = 1000;
 /// The most streams that a subscription may follow: each of its wakes names all of them.
 pub const LINKS: i64 = 10_000;
+/// The most streams that a wake remembers as pending: what that takes fits in one value of the store.
+pub const SNAPSHOT: usize = 20_000;
+/// How long their paths may be together to be remembered too.
+pub const SNAPSHOT_PATHS: usize = 64 << 10;
 /// The longest id, pattern, path or description of a subscription.
 pub const SUBSCRIPTION_TEXT: usize = 2048;
 /// The shortest and the longest lease that a subscription may ask for.

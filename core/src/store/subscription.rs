@@ -53,7 +53,7 @@ pub(crate) struct WakeInFlight {
 #[serde(untagged)]
 pub(crate) enum Seen {
     Named(i64, i64, String),
-    /// As the first release wrote it.
+    /// Without its path: where many are pending, and as the first release wrote it.
     Bare(i64, i64),
 }
 

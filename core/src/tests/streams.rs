@@ -52,3 +52,20 @@ fn a_stream_ends_on_a_virtual_clock() {
     w.post("/_reveille/dev/clock", &json!({ "advance_ms": 5000 }));
     assert_eq!(streams(&w), 0);
 }
+
+/// What was pending when a wake began did not fit in one value of the store: neither that wake nor the append that was
+/// its cause could be written any more.
+#[test]
+fn a_wake_begins_however_much_is_pending() {
+    let mut w = World::new();
+    subscribe(&mut w, "s", &json!({ "type": "webhook", "webhook": { "url": "https://hook.test/" }, "pattern": "**" }));
+    for n in 0..600 {
+        let path = format!("/{n}{}", "x".repeat(1900));
+        put(&mut w, &path);
+        assert_eq!(append(&mut w, &path).status, 204);
+    }
+    w.answer(200, &json!({ "done": true }));
+    let next = w.answer(200, &json!({ "done": true }));
+    assert_eq!(next["streams"].as_array().map(Vec::len), Some(600));
+    assert!(w.fetches.is_empty(), "all of it was acknowledged");
+}
