@@ -69,3 +69,17 @@ fn a_wake_begins_however_much_is_pending() {
     assert_eq!(next["streams"].as_array().map(Vec::len), Some(600));
     assert!(w.fetches.is_empty(), "all of it was acknowledged");
 }
+
+/// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
+#[test]
+fn a_release_ignores_acknowledgements() {
+    let mut w = World::new();
+    put(&mut w, "/x");
+    subscribe(&mut w, "s", &json!({ "type": "pull-wake", "wake_stream": "w", "streams": ["x"] }));
+    append(&mut w, "/x");
+    let claim = w.ask("POST", "/__ds/subscriptions/s/claim", &[BOB], &json!({ "worker": "b" })).json();
+    let token = format!("Bearer {}", claim["token"].as_str().expect("a token"));
+    let body = json!({ "wake_id": claim["wake_id"], "generation": claim["generation"], "acks": [{ "path": "x" }] });
+    let got = w.ask("POST", "/__ds/subscriptions/s/release", &[("authorization", &token)], &body);
+    assert_eq!(got.status, 204, "{}", got.body);
+}
