@@ -74,17 +74,18 @@ impl<'a> Held<'a> {
         let token = bearer(call.request).ok_or(NoToken)?;
         let body = Body::of(call.request)?;
         let id = id(call)?;
-        let subscription = match tx.plain_by_name(&id)? {
-            Some(plain) => Some(plain),
-            None if pulled => None,
-            None => tx.dispatch_by_name(&id)?,
-        };
-        let subscription = subscription.ok_or(SubscriptionNotFound { id })?;
+        let token = token::open(tx.keys, token);
+        let of_token = |s: &SubscriptionRow| token.as_ref().is_some_and(|t| t.subscription() == Some(s.id));
+        let mut named = tx.plain_by_name(&id)?;
+        // A client's may have the name of one that dispatches; the token says which is meant.
+        if !pulled && !named.as_ref().is_some_and(of_token) {
+            named = tx.dispatch_by_name(&id)?.filter(|dispatch| named.is_none() || of_token(dispatch)).or(named);
+        }
+        let subscription = named.ok_or(SubscriptionNotFound { id })?;
         if pulled && matches!(subscription.kind, Kind::Webhook { .. }) {
             return Err(NotPullWake.into());
         }
-        let token = token::open(tx.keys, token).filter(|t| t.subscription() == Some(subscription.id));
-        let token = token.ok_or(TokenInvalid)?;
+        let token = token.filter(|t| t.subscription() == Some(subscription.id)).ok_or(TokenInvalid)?;
         let generation = subscription.generation;
         let (wake, given) = (body.raw("wake_id").and_then(string), body.raw("generation").map(RawValue::get));
         let current = subscription.wake.as_ref().is_some_and(|w| {

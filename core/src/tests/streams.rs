@@ -70,6 +70,23 @@ fn a_wake_begins_however_much_is_pending() {
     assert!(w.fetches.is_empty(), "all of it was acknowledged");
 }
 
+/// Bob gave a subscription of his the name of one that dispatches Alice's entity, and her agent's callbacks were taken
+/// for his.
+#[test]
+fn a_callback_is_to_the_subscription_of_its_token() {
+    let mut w = World::new();
+    w.webhook_type("horton");
+    w.ask("PUT", "/_electric/entities/horton/a", &[ALICE], &json!({ "initialMessage": 1 }));
+    let hook = w.answer(200, &json!({}));
+    let name = hook["subscription_id"].as_str().expect("a name").to_owned();
+    subscribe(&mut w, &name, &json!({ "type": "webhook", "webhook": { "url": "https://hook.test/" }, "streams": ["x"] }));
+    let token = format!("Bearer {}", hook["callback_token"].as_str().expect("a token"));
+    let body = json!({ "wake_id": hook["wake_id"], "generation": hook["generation"], "done": true });
+    let path = format!("/__ds/subscriptions/{name}/callback");
+    let got = w.ask("POST", &path, &[("authorization", &token)], &body);
+    assert_eq!(got.status, 200, "{}", got.body);
+}
+
 /// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
 #[test]
 fn a_release_ignores_acknowledgements() {
