@@ -87,6 +87,19 @@ fn a_callback_is_to_the_subscription_of_its_token() {
     assert_eq!(got.status, 200, "{}", got.body);
 }
 
+/// Bob named a wake stream that nobody had. Then Alice's runner had it, and the server wrote Bob's announcements there.
+#[test]
+fn a_runners_wake_stream_carries_its_own_announcements_alone() {
+    let mut w = World::new();
+    put(&mut w, "/x");
+    let asks = json!({ "type": "pull-wake", "wake_stream": "runners/r/wake", "streams": ["x"] });
+    subscribe(&mut w, "s", &asks);
+    w.ask("POST", "/_electric/runners", &[ALICE], &json!({ "id": "r", "label": "l" }));
+    append(&mut w, "/x");
+    assert_eq!(w.ask("GET", "/runners/r/wake", &[ALICE], &Json::Null).body, "[]");
+    assert_eq!(w.ask("GET", "/__ds/subscriptions/s", &[BOB], &Json::Null).json()["status"], "failed");
+}
+
 /// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
 #[test]
 fn a_release_ignores_acknowledgements() {
