@@ -100,6 +100,15 @@ fn a_runners_wake_stream_carries_its_own_announcements_alone() {
     assert_eq!(w.ask("GET", "/__ds/subscriptions/s", &[BOB], &Json::Null).json()["status"], "failed");
 }
 
+/// Bob waited for the wake stream of a runner that was not there yet, and followed it when it was Alice's.
+#[test]
+fn nobody_follows_the_wake_stream_of_anothers_runner() {
+    let mut w = World::new();
+    subscribe(&mut w, "s", &json!({ "type": "pull-wake", "wake_stream": "w", "streams": ["runners/r/wake"] }));
+    w.ask("POST", "/_electric/runners", &[ALICE], &json!({ "id": "r", "label": "l" }));
+    assert_eq!(w.ask("GET", "/__ds/subscriptions/s", &[BOB], &Json::Null).json()["streams"], json!([]));
+}
+
 /// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
 #[test]
 fn a_release_ignores_acknowledgements() {
