@@ -109,6 +109,16 @@ fn nobody_follows_the_wake_stream_of_anothers_runner() {
     assert_eq!(w.ask("GET", "/__ds/subscriptions/s", &[BOB], &Json::Null).json()["streams"], json!([]));
 }
 
+/// Streams that do not exist yet did not count: a subscription could wait for any number of them.
+#[test]
+fn what_is_awaited_counts_as_followed() {
+    let mut w = World::new();
+    let paths = |kind: &str| (0..LINKS).map(|n| format!("{kind}{n}")).collect::<Vec<_>>();
+    subscribe(&mut w, "s", &json!({ "type": "pull-wake", "wake_stream": "w", "streams": paths("a") }));
+    let got = w.ask("POST", "/__ds/subscriptions/s/streams", &[BOB], &json!({ "streams": ["b"] }));
+    assert_eq!(got.status, 400, "{}", got.body);
+}
+
 /// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
 #[test]
 fn a_release_ignores_acknowledgements() {
