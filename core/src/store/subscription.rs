@@ -57,6 +57,16 @@ pub(crate) enum Seen {
     Bare(i64, i64),
 }
 
+impl Seen {
+    /// The stream's path, where it is remembered.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match self {
+            Self::Named(_, _, path) => Some(path),
+            Self::Bare(..) => None,
+        }
+    }
+}
+
 impl WakeInFlight {
     /// The snapshot, read.
     pub(crate) fn seen(&self) -> Result<Vec<Seen>, SqlError> {

@@ -119,6 +119,25 @@ fn what_is_awaited_counts_as_followed() {
     assert_eq!(got.status, 400, "{}", got.body);
 }
 
+/// Somebody made a stream whose path ends with a slash. Nobody could acknowledge it, nor what came with it.
+#[test]
+fn whatever_a_claim_names_can_be_acknowledged_by_that_name() {
+    let mut w = World::new();
+    subscribe(&mut w, "s", &json!({ "type": "pull-wake", "wake_stream": "w", "pattern": "a/**" }));
+    for path in ["/a/x/", "/a/x", "//a/x"] {
+        put(&mut w, path);
+        append(&mut w, path);
+    }
+    let claim = w.ask("POST", "/__ds/subscriptions/s/claim", &[BOB], &json!({ "worker": "b" })).json();
+    let streams = claim["streams"].as_array().expect("streams");
+    assert_eq!(streams.len(), 3);
+    let acks: Vec<_> = streams.iter().map(|s| json!({ "path": s["path"], "offset": s["tail_offset"] })).collect();
+    let token = format!("Bearer {}", claim["token"].as_str().expect("a token"));
+    let body = json!({ "wake_id": claim["wake_id"], "generation": claim["generation"], "acks": acks, "done": true });
+    let got = w.ask("POST", "/__ds/subscriptions/s/ack", &[("authorization", &token)], &body);
+    assert_eq!(got.json(), json!({ "ok": true, "next_wake": false }));
+}
+
 /// A release that carried acknowledgements was refused for how they looked, although it does not look at them.
 #[test]
 fn a_release_ignores_acknowledgements() {
