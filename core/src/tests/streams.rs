@@ -151,3 +151,16 @@ fn a_release_ignores_acknowledgements() {
     let got = w.ask("POST", "/__ds/subscriptions/s/release", &[("authorization", &token)], &body);
     assert_eq!(got.status, 204, "{}", got.body);
 }
+
+/// Headers that are kept with a stream could be as long as a host lets them be, and every append read them again.
+#[test]
+fn headers_that_are_kept_are_short() {
+    let mut w = World::new();
+    let long = "x".repeat(5000);
+    let kind = format!("text/plain; x={long}");
+    assert_eq!(w.ask("PUT", "/s", &[("content-type", &kind)], &Json::Null).status, 400);
+    put(&mut w, "/s");
+    assert_eq!(w.ask("POST", "/s", &[JSON, ("stream-seq", &long)], &json!(1)).status, 400);
+    let producer = [JSON, ("producer-id", &long), ("producer-epoch", "0"), ("producer-seq", "0")];
+    assert_eq!(w.ask("POST", "/s", &producer, &json!(1)).status, 400);
+}
