@@ -164,3 +164,17 @@ fn headers_that_are_kept_are_short() {
     let producer = [JSON, ("producer-id", &long), ("producer-epoch", "0"), ("producer-seq", "0")];
     assert_eq!(w.ask("POST", "/s", &producer, &json!(1)).status, 400);
 }
+
+/// A read that ended at the tail was remembered as one that still does, when more had come and one read no longer
+/// reached it.
+#[test]
+fn a_read_that_no_longer_reaches_the_tail_has_another_etag() {
+    let mut w = World::new();
+    let body = "x".repeat(crate::limits::READ - 2);
+    w.ask("PUT", "/s", &[("content-type", "text/plain")], &json!(body));
+    let first = w.get("/s");
+    assert_eq!(first.header("stream-up-to-date"), "true");
+    w.ask("POST", "/s", &[("content-type", "text/plain")], &json!("more"));
+    let then = w.ask("GET", "/s", &[("if-none-match", first.header("etag"))], &Json::Null);
+    assert_eq!((then.status, then.header("stream-up-to-date")), (200, ""));
+}
