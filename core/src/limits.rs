@@ -44,6 +44,8 @@ pub const SEAL_ROWS: i64 = 4096;
 pub const SUBSCRIPTIONS: i64 = 100_000;
 /// The most of them that have a pattern: the first append to a stream looks at each.
 pub const PATTERNS: i64 = 1000;
+/// The most segments of a pattern.
+pub const SEGMENTS: usize = 64;
 /// The most streams that a subscription may follow: each of its wakes names all of them.
 pub const LINKS: i64 = 10_000;
 /// The most streams that a wake remembers as pending: what that takes fits in one value of the store.

@@ -178,3 +178,13 @@ fn a_read_that_no_longer_reaches_the_tail_has_another_etag() {
     let then = w.ask("GET", "/s", &[("if-none-match", first.header("etag"))], &Json::Null);
     assert_eq!((then.status, then.header("stream-up-to-date")), (200, ""));
 }
+
+/// A thousand patterns of a thousand segments each: the first append to a stream of as many took seconds.
+#[test]
+fn a_pattern_has_few_segments() {
+    let mut w = World::new();
+    let body = |pattern: String| json!({ "type": "pull-wake", "wake_stream": "w", "pattern": pattern });
+    subscribe(&mut w, "s", &body("**/*/".repeat(16)));
+    let got = w.ask("PUT", "/__ds/subscriptions/t", &[BOB], &body("**/*/".repeat(500)));
+    assert_eq!((got.status, got.code()), (400, "INVALID_REQUEST".to_owned()));
+}
