@@ -188,3 +188,114 @@ fn a_pattern_has_few_segments() {
     let got = w.ask("PUT", "/__ds/subscriptions/t", &[BOB], &body("**/*/".repeat(500)));
     assert_eq!((got.status, got.code()), (400, "INVALID_REQUEST".to_owned()));
 }
+
+/// What a test thinks that a stream holds: its messages, each with the offset at which its append ended.
+#[derive(Clone)]
+struct Model {
+    path: String,
+    entries: Vec<(String, Vec<u64>)>,
+    deleted: bool,
+}
+
+/// Whatever is appended, forked at any place, sealed and deleted in any order: every read gives what was written, and
+/// when all is deleted nothing is left.
+#[test]
+fn reads_give_what_was_written_through_forks_and_segments() {
+    for seed in 1..=3 {
+        walk(seed);
+    }
+}
+
+fn walk(seed: u64) {
+    let mut state = seed;
+    let mut below = move |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % n
+    };
+    let mut w = World::new();
+    put(&mut w, "/0");
+    let mut models = vec![Model { path: "/0".to_owned(), entries: Vec::new(), deleted: false }];
+    let mut number = 0;
+    for _ in 0..120 {
+        let at = below(models.len());
+        let path = models[at].path.clone();
+        match below(10) {
+            0..6 if !models[at].deleted => {
+                for _ in 0..=below(20) {
+                    let messages: Vec<u64> = (0..=below(3)).map(|i| number + i as u64).collect();
+                    number += messages.len() as u64;
+                    let pad = "x".repeat([10, 3000, 20_000, 70_000][below(4)]);
+                    let body: Vec<_> = messages.iter().map(|n| json!({ "n": n, "pad": pad })).collect();
+                    let got = w.ask("POST", &path, &[JSON], &json!(body));
+                    assert_eq!(got.status, 204, "{}", got.body);
+                    models[at].entries.push((got.header("stream-next-offset").to_owned(), messages));
+                }
+            }
+            6 => {
+                let made = format!("/{}", models.len());
+                let keep = below(models[at].entries.len() + 1);
+                let offset = if keep == 0 { ZERO.to_owned() } else { models[at].entries[keep - 1].0.clone() };
+                let next = models[at].entries.get(keep).map(|e| e.1.clone()).unwrap_or_default();
+                let sub = below(next.len() + 1);
+                let headers = [
+                    JSON,
+                    ("stream-forked-from", &path),
+                    ("stream-fork-offset", &offset),
+                    ("stream-fork-sub-offset", &sub.to_string()),
+                ];
+                let got = w.ask("PUT", &made, &headers, &Json::Null);
+                let want = if models[at].deleted { [404, 409] } else { [201, 201] };
+                assert!(want.contains(&got.status), "{}", got.body);
+                if got.status == 201 {
+                    let mut entries = models[at].entries[..keep].to_vec();
+                    if sub > 0 {
+                        entries.push((got.header("stream-next-offset").to_owned(), next[..sub].to_vec()));
+                    }
+                    models.push(Model { path: made, entries, deleted: false });
+                }
+            }
+            7 if below(4) == 0 && models.iter().filter(|m| !m.deleted).count() > 1 => {
+                let want = if models[at].deleted { [404, 410] } else { [204, 204] };
+                assert!(want.contains(&w.ask("DELETE", &path, &[], &Json::Null).status));
+                models[at].deleted = true;
+            }
+            _ => w.pass(Span::secs(11)),
+        }
+        let at = below(models.len());
+        if !models[at].deleted {
+            let from = below(models[at].entries.len() + 1);
+            check(&mut w, &models[at], from);
+        }
+    }
+    assert!(w.engine.sql().number("SELECT count(*) FROM segment") > 0, "something was sealed");
+    while let Some(at) = (!models.is_empty()).then(|| below(models.len())) {
+        let model = models.swap_remove(at);
+        w.ask("DELETE", &model.path, &[], &Json::Null);
+        w.pass(Span::secs(1));
+    }
+    w.pass(Span::secs(60));
+    for table in ["stream", "entry", "segment", "producer", "timer"] {
+        let left = w.engine.sql().number(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!(left, 0, "{table}, seed {seed}");
+    }
+}
+
+/// Reads a stream from the end of its entry before `from` to its tail.
+fn check(w: &mut World, model: &Model, from: usize) {
+    let mut offset = if from == 0 { "-1".to_owned() } else { model.entries[from - 1].0.clone() };
+    let mut read: Vec<u64> = Vec::new();
+    loop {
+        let got = w.get(&format!("{}?offset={offset}", model.path));
+        let page = got.json();
+        read.extend(page.as_array().expect("an array").iter().map(|m| m["n"].as_u64().expect("a number")));
+        got.header("stream-next-offset").clone_into(&mut offset);
+        if got.header("stream-up-to-date") == "true" {
+            break;
+        }
+    }
+    let want: Vec<u64> = model.entries[from..].iter().flat_map(|e| e.1.clone()).collect();
+    assert_eq!(read, want, "{}", model.path);
+    assert_eq!(offset, model.entries.last().map_or(ZERO, |e| e.0.as_str()), "{}", model.path);
+}
+
+const ZERO: &str = "0000000000000000_0000000000000000";
