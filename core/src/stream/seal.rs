@@ -83,7 +83,11 @@ fn plan(from: Offset, sizes: &[(Offset, usize)], many: bool) -> Plan {
             break;
         }
     }
-    if run.bytes >= SEAL_LEAST || (many && count > 1) { Plan { run: Some(run), next: run.end } } else { Plan { run: None, next: run.start } }
+    if run.bytes >= SEAL_LEAST || (many && count > 1) {
+        Plan { run: Some(run), next: run.end }
+    } else {
+        Plan { run: None, next: run.start }
+    }
 }
 
 /// How far a stream moves from one sealing to the next.

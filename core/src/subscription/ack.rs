@@ -46,7 +46,8 @@ pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[A
     let brought: BTreeSet<&str> = seen.iter().filter_map(Seen::path).collect();
     for (named, offset) in acks {
         // As the wake told it; or, since a path may have slashes of its own, with more or fewer around it.
-        let told = Some(format!("/{named}")).filter(|p| cursors.contains_key(p.as_str()) || brought.contains(p.as_str()));
+        let told =
+            Some(format!("/{named}")).filter(|p| cursors.contains_key(p.as_str()) || brought.contains(p.as_str()));
         let path = told.unwrap_or_else(|| path(named));
         let Some((link, acked)) = cursors.get_mut(path.as_str()) else {
             if brought.contains(path.as_str()) {

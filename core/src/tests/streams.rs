@@ -79,7 +79,11 @@ fn a_callback_is_to_the_subscription_of_its_token() {
     w.ask("PUT", "/_electric/entities/horton/a", &[ALICE], &json!({ "initialMessage": 1 }));
     let hook = w.answer(200, &json!({}));
     let name = hook["subscription_id"].as_str().expect("a name").to_owned();
-    subscribe(&mut w, &name, &json!({ "type": "webhook", "webhook": { "url": "https://hook.test/" }, "streams": ["x"] }));
+    subscribe(
+        &mut w,
+        &name,
+        &json!({ "type": "webhook", "webhook": { "url": "https://hook.test/" }, "streams": ["x"] }),
+    );
     let token = format!("Bearer {}", hook["callback_token"].as_str().expect("a token"));
     let body = json!({ "wake_id": hook["wake_id"], "generation": hook["generation"], "done": true });
     let path = format!("/__ds/subscriptions/{name}/callback");
