@@ -303,3 +303,17 @@ fn check(w: &mut World, model: &Model, from: usize) {
 }
 
 const ZERO: &str = "0000000000000000_0000000000000000";
+
+/// The first release gave out tokens of another form. An agent that held one when the server was replaced was refused,
+/// and its work was given out a second time.
+#[test]
+fn a_token_of_the_first_release_still_ends_its_wake() {
+    let mut w = World::new();
+    w.webhook_type("horton");
+    w.put("/_electric/entities/horton/a", &json!({ "initialMessage": 1 }));
+    let (mut hook, _) = w.claim();
+    let bare = hook["claimToken"].as_str().and_then(|t| t.rsplit('.').next()).expect("a proof").to_owned();
+    hook["claimToken"] = bare.into();
+    let got = w.done(&hook);
+    assert_eq!(got.json(), json!({ "ok": true, "next_wake": false }), "{}", got.body);
+}
