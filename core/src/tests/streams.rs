@@ -317,3 +317,18 @@ fn a_token_of_the_first_release_still_ends_its_wake() {
     let got = w.done(&hook);
     assert_eq!(got.json(), json!({ "ok": true, "next_wake": false }), "{}", got.body);
 }
+
+/// The timer that was to end a dead agent's lease failed ten times. The wake stayed held by nobody, and no other began.
+#[test]
+fn a_lease_whose_timer_died_does_not_last_for_ever() {
+    let mut w = World::new();
+    w.webhook_type("horton");
+    w.put("/_electric/entities/horton/a", &json!({ "initialMessage": 1 }));
+    w.claim();
+    *w.engine.sql().refuse_on.borrow_mut() = Some("SELECT l.stream, st.path");
+    w.pass(Span::secs(3600));
+    *w.engine.sql().refuse_on.borrow_mut() = None;
+    assert_eq!(w.engine.dead_timers().expect("readable"), 1);
+    w.post("/_electric/entities/horton/a/send", &json!({ "payload": 2 }));
+    assert_eq!(w.fetches.len(), 1);
+}
