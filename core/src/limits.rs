@@ -16,6 +16,8 @@ pub const COMPLAINTS: usize = 100;
 pub const COMPLAINT_TEXT: usize = 64 << 10;
 /// The longest path.
 pub const PATH: usize = 2048;
+/// The longest content type, `stream-seq` or `producer-id`: they are kept, and read again by each append.
+pub const KEPT_HEADER: usize = 1024;
 /// The most messages that one append may carry.
 pub const MESSAGES: usize = 100_000;
 /// The largest piece in which an entry is stored; longer ones take several rows.
@@ -42,8 +44,14 @@ pub const SEAL_ROWS: i64 = 4096;
 pub const SUBSCRIPTIONS: i64 = 100_000;
 /// The most of them that have a pattern: the first append to a stream looks at each.
 pub const PATTERNS: i64 = 1000;
+/// The most segments of a pattern.
+pub const SEGMENTS: usize = 64;
 /// The most streams that a subscription may follow: each of its wakes names all of them.
 pub const LINKS: i64 = 10_000;
+/// The most streams that a wake remembers as pending: what that takes fits in one value of the store.
+pub const SNAPSHOT: usize = 20_000;
+/// How long their paths may be together to be remembered too.
+pub const SNAPSHOT_PATHS: usize = 64 << 10;
 /// The longest id, pattern, path or description of a subscription.
 pub const SUBSCRIPTION_TEXT: usize = 2048;
 /// The shortest and the longest lease that a subscription may ask for.

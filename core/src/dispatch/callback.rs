@@ -34,7 +34,8 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let id = subscription::subscription_of(&wake).ok_or(UnknownConsumer)?;
     let mut subscription = tx.subscription(id)?.filter(|s| !s.plain).ok_or(UnknownConsumer)?;
     let given = request.claim_token().ok_or(MissingClaimToken)?;
-    let token = token::open(tx.keys, given).filter(|t| t.wake == wake).ok_or(InvalidClaimToken)?;
+    let bare = || token::open_bare(tx.keys, &wake, ask.generation.unwrap_or(subscription.generation), given);
+    let token = token::open(tx.keys, given).or_else(bare).filter(|t| t.wake == wake).ok_or(InvalidClaimToken)?;
     let generation = ask.generation.unwrap_or(token.generation);
     let current = subscription.wake.as_ref().is_some_and(|w| w.id == wake)
         && [token.generation, generation].iter().all(|g| *g == subscription.generation);

@@ -67,11 +67,6 @@ impl Segment {
         self.data.extend_from_slice(entry);
         self.count += 1;
     }
-
-    #[cfg(test)]
-    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
-        (&self.places, &self.data)
-    }
 }
 
 fn put_varint(out: &mut Vec<u8>, mut n: usize) {

@@ -129,7 +129,8 @@ impl Read<'_> {
         // `0` is what follows `/`.
         let (least, end) = (format!("{path}/"), format!("{path}0"));
         self.all(
-            "SELECT id, path FROM stream WHERE path > ?1 AND (path = ?2 OR path >= ?3 AND path < ?4) ORDER BY path LIMIT ?5",
+            "SELECT id, path FROM stream WHERE path >= max(?1, ?2) AND path < ?4 AND path <> ?1 AND (path = ?2 OR path >= ?3) \
+             ORDER BY path LIMIT ?5",
             &[
                 after.into(),
                 path.into(),

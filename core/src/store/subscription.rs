@@ -53,8 +53,18 @@ pub(crate) struct WakeInFlight {
 #[serde(untagged)]
 pub(crate) enum Seen {
     Named(i64, i64, String),
-    /// As the first release wrote it.
+    /// Without its path: where many are pending, and as the first release wrote it.
     Bare(i64, i64),
+}
+
+impl Seen {
+    /// The stream's path, where it is remembered.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match self {
+            Self::Named(_, _, path) => Some(path),
+            Self::Bare(..) => None,
+        }
+    }
 }
 
 impl WakeInFlight {

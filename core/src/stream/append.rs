@@ -12,6 +12,7 @@ use crate::dispatch::write_token;
 use crate::engine::Done;
 use crate::entity::validate;
 use crate::http::{Call, Error, Refusal, Response};
+use crate::limits::KEPT_HEADER;
 use crate::store::{StreamRow, Tx};
 
 /// Appends the request's body to the stream at its path.
@@ -118,6 +119,10 @@ fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Resul
 /// Refuses a `stream-seq` that does not follow the last. Says whether there was one.
 fn check_seq(stream: &mut StreamRow, seq: Option<&str>) -> Result<bool, Refusal> {
     let Some(seq) = seq else { return Ok(false) };
+    if seq.len() > KEPT_HEADER {
+        let message = format!("`stream-seq` is at most {KEPT_HEADER} bytes long");
+        return Err(Refusal::plain(StatusCode::BAD_REQUEST, message));
+    }
     if let Some(last) = stream.last_seq.as_deref().filter(|last| seq.as_bytes() <= last.as_bytes()) {
         let message = format!("Sequence conflict: `{seq}` does not follow `{last}`");
         return Err(Refusal::plain(StatusCode::CONFLICT, message));

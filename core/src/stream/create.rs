@@ -10,6 +10,7 @@ use super::lifetime::Lifetime;
 use super::write::{Cause, Class, close, write};
 use crate::engine::Done;
 use crate::http::{Call, Error, Refusal, Request, Response};
+use crate::limits::KEPT_HEADER;
 use crate::store::{SqlError, StreamRow, Tx, is_json, media_type};
 use crate::subscription;
 
@@ -82,6 +83,10 @@ impl<'a> Asked<'a> {
         let lifetime = Lifetime::of(request, tx.now)?;
         let fork = AskedFork::of(request, &tx.config.stream_root)?;
         let content_type = request.header("content-type").filter(|t| is_content_type(t));
+        if content_type.is_some_and(|t| t.len() > KEPT_HEADER) {
+            let message = format!("a content type is at most {KEPT_HEADER} bytes long");
+            return Err(Refusal::plain(StatusCode::BAD_REQUEST, message));
+        }
         Ok(Self { content_type, lifetime, closing: wants_close(request), fork })
     }
 

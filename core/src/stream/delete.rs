@@ -48,9 +48,11 @@ pub(super) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError>
     Ok(())
 }
 
-/// A stream's timer is due: its time is over, unless it has been used since.
+/// A stream's timer is due: its time is over, unless it has been used since. A timer that was pushed back comes later
+/// than it was armed for.
 pub(crate) fn expire(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
-    let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| s.lifetime.armed == Some(due_at)) else { return Ok(()) };
+    let armed = |stream: &StreamRow| stream.lifetime.armed.is_some_and(|armed| armed <= due_at);
+    let Some(mut stream) = tx.stream_by_id(id)?.filter(armed) else { return Ok(()) };
     stream.lifetime.armed = None;
     if stream.lifetime.is_over(tx.now) {
         return remove(tx, stream);

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::http::{Refusal, Request};
+use crate::limits::KEPT_HEADER;
 
 /// The last append accepted from a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,9 @@ impl Producer {
         let raw = |name: &str| request.headers.get(name).map(|v| v.to_str().unwrap_or("").trim().to_owned());
         match (raw("producer-id"), raw("producer-epoch"), raw("producer-seq")) {
             (None, None, None) => Ok(None),
+            (Some(name), ..) if name.len() > KEPT_HEADER => {
+                Err(refuse(&format!("`producer-id` is at most {KEPT_HEADER} bytes long")))
+            }
             (Some(name), Some(epoch), Some(seq)) if !name.is_empty() => match (number(&epoch), number(&seq)) {
                 (Some(epoch), Some(seq)) => Ok(Some(Self { name, epoch, seq })),
                 _ => Err(refuse("`producer-epoch` and `producer-seq` must be whole numbers of at most 53 bits")),

@@ -134,7 +134,11 @@ pub(super) fn answer(stream: &StreamRow, start: &str, body: Body) -> Response {
         response.set("stream-closed", "true");
     }
     if cacheable {
-        let mark = if closed { ":c" } else { "" };
+        let mark = match (complete, closed) {
+            (false, _) => ":p",
+            (true, false) => "",
+            (true, true) => ":c",
+        };
         response.set("etag", format!("\"{}:{start}:{at}{mark}\"", stream.id));
         response.set("cache-control", "private, max-age=60, stale-while-revalidate=300");
     } else {

@@ -24,7 +24,7 @@ pub(crate) fn seal(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let mut sizes = tx.entry_sizes(id, from, SEAL_ROWS)?;
     let full = i64::try_from(sizes.len()).unwrap_or(SEAL_ROWS) == SEAL_ROWS;
     sizes.pop();
-    let plan = plan(from, &sizes);
+    let plan = plan(from, &sizes, full);
     if let Some(run) = plan.run {
         let (mut segment, mut at, json) = (Segment::default(), run.start, stream.is_json());
         tx.entries(&stream, run.start, run.bytes, |end, entry| {
@@ -63,8 +63,9 @@ struct Run {
     bytes: usize,
 }
 
-/// Plans a turn over entries after `from`: large ones are passed over, small ones gathered until they are enough.
-fn plan(from: Offset, sizes: &[(Offset, usize)]) -> Plan {
+/// Plans a turn over entries after `from`: large ones are passed over, small ones gathered until they are enough, in
+/// bytes or, where there are `many`, in number.
+fn plan(from: Offset, sizes: &[(Offset, usize)], many: bool) -> Plan {
     let mut run = Run { start: from, end: from, bytes: 0 };
     let mut count = 0;
     for (end, size) in sizes {
@@ -82,7 +83,11 @@ fn plan(from: Offset, sizes: &[(Offset, usize)]) -> Plan {
             break;
         }
     }
-    if run.bytes >= SEAL_LEAST { Plan { run: Some(run), next: run.end } } else { Plan { run: None, next: run.start } }
+    if run.bytes >= SEAL_LEAST || (many && count > 1) {
+        Plan { run: Some(run), next: run.end }
+    } else {
+        Plan { run: None, next: run.start }
+    }
 }
 
 /// How far a stream moves from one sealing to the next.
@@ -107,12 +112,14 @@ mod tests {
 
     #[test]
     fn small_entries_are_gathered_and_large_ones_left() {
-        let of = |list: &[usize]| plan(Offset::ZERO, &sizes(list));
+        let of = |list: &[usize]| plan(Offset::ZERO, &sizes(list), false);
         assert_eq!(of(&[]), Plan { run: None, next: Offset::ZERO });
         assert_eq!(of(&[100; 10]), Plan { run: None, next: Offset::ZERO }, "too few to be worth it");
         let many = of(&[1000; 1000]);
         let run = many.run.expect("a segment");
         assert_eq!((run.start, run.end, many.next), (Offset::ZERO, Offset::at(263_000), Offset::at(263_000)));
+        let tiny = plan(Offset::ZERO, &sizes(&[10; 100]), true);
+        assert_eq!(tiny.next, Offset::at(1000), "as many as one turn looks at");
         let large = of(&[SEAL_LARGE, SEAL_LARGE, 5]);
         assert_eq!(large, Plan { run: None, next: Offset::at(2 * SEAL_LARGE as i64) });
         let mixed = of(&[10, 20, SEAL_LARGE, 30]);

@@ -1,5 +1,7 @@
 //! Acknowledgements: how far each stream of a wake has been dealt with (stream protocol, section 9.8).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use http::StatusCode;
 use serde_json::Value as Json;
 
@@ -9,7 +11,7 @@ use crate::http::{Body, Error, Refusal};
 use crate::store::{Seen, SqlError, SubscriptionRow, Tx};
 use crate::stream::Offset;
 
-/// A stream's path, and the offset up to which it is done; `None` for a text that is no offset.
+/// A stream as the body names it, and the offset up to which it is done; `None` for a text that is no offset.
 pub(crate) type Ack = (String, Option<Offset>);
 
 /// The acknowledgements of a body. A text that is no offset lies before every stream.
@@ -24,7 +26,7 @@ pub(crate) fn acks(body: &Body<'_>) -> Vec<Ack> {
         let named = ack.get("stream").or(ack.get("path")).and_then(Json::as_str);
         let offset = ack.get("offset").and_then(Json::as_str).map(Offset::parse);
         match (named, offset) {
-            (Some(named), Some(offset)) => acks.push((path(named), offset)),
+            (Some(named), Some(offset)) => acks.push((named.to_owned(), offset)),
             (None, _) => body.complain(format!("/acks/{i}"), "must have required property 'path'"),
             (_, None) => body.complain(format!("/acks/{i}/offset"), "must be string"),
         }
@@ -38,23 +40,28 @@ pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[A
     if acks.is_empty() {
         return Ok(());
     }
-    let mut links = all_links(tx, subscription)?;
+    let links = all_links(tx, subscription)?;
+    let mut cursors: BTreeMap<_, _> = links.iter().map(|l| (l.path.as_str(), (l, l.acked))).collect();
     let seen = subscription.wake.as_ref().map(|w| w.seen()).transpose()?.unwrap_or_default();
-    let brought = |path: &str| seen.iter().any(|s| matches!(s, Seen::Named(_, _, named) if named == path));
-    for (path, offset) in acks {
-        let Some(link) = links.iter_mut().find(|l| l.path == *path) else {
-            if brought(path) {
+    let brought: BTreeSet<&str> = seen.iter().filter_map(Seen::path).collect();
+    for (named, offset) in acks {
+        // As the wake told it; or, since a path may have slashes of its own, with more or fewer around it.
+        let told =
+            Some(format!("/{named}")).filter(|p| cursors.contains_key(p.as_str()) || brought.contains(p.as_str()));
+        let path = told.unwrap_or_else(|| path(named));
+        let Some((link, acked)) = cursors.get_mut(path.as_str()) else {
+            if brought.contains(path.as_str()) {
                 continue;
             }
-            return Err(out_of_place(path));
+            return Err(out_of_place(&path));
         };
-        let Some(offset) = offset.filter(|o| link.acked.is_none_or(|acked| acked <= *o) && *o <= link.tail) else {
-            return Err(out_of_place(path));
+        let Some(offset) = offset.filter(|o| acked.is_none_or(|acked| acked <= *o) && *o <= link.tail) else {
+            return Err(out_of_place(&path));
         };
-        if let Some(stream) = link.stream.filter(|_| link.acked != Some(offset)) {
+        if let Some(stream) = link.stream.filter(|_| *acked != Some(offset)) {
             tx.acknowledge(stream, subscription.id, offset)?;
         }
-        link.acked = Some(offset);
+        *acked = Some(offset);
     }
     Ok(())
 }
@@ -63,10 +70,11 @@ pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[A
 pub(super) fn acknowledge_seen(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<(), SqlError> {
     let Some(wake) = &subscription.wake else { return Ok(()) };
     let links = tx.links(subscription.id)?;
+    let cursors: BTreeMap<_, _> = links.iter().filter_map(|l| Some((l.stream?, l.acked))).collect();
     for seen in wake.seen()? {
         let (Seen::Named(stream, tail, _) | Seen::Bare(stream, tail)) = seen;
-        let (link, tail) = (links.iter().find(|l| l.stream == Some(stream)), Offset::at(tail));
-        if link.is_some_and(|link| link.acked.is_none_or(|acked| acked < tail)) {
+        let tail = Offset::at(tail);
+        if cursors.get(&stream).is_some_and(|acked| acked.is_none_or(|acked| acked < tail)) {
             tx.acknowledge(stream, subscription.id, tail)?;
         }
     }

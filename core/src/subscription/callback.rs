@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::ack::{acknowledge, acks};
 use super::lease::{end, hold};
@@ -11,6 +12,7 @@ use super::token;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Request, Response, failure};
 use crate::store::{Kind, SubscriptionRow, Tx};
+use crate::stream::string;
 
 failure! {
     /// The request carries no token.
@@ -27,11 +29,10 @@ failure! {
     Fenced { generation: i64 } => CONFLICT "FENCED", "this wake is over: the subscription is at generation {generation}"
 }
 
-/// What the holder of a wake asks for.
-struct Held {
+/// A wake, and what its holder says of it.
+struct Held<'a> {
     subscription: SubscriptionRow,
-    acks: Vec<super::ack::Ack>,
-    done: bool,
+    body: Body<'a>,
 }
 
 /// `POST …/callback`: from a webhook's agent.
@@ -51,10 +52,12 @@ pub(crate) fn release(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     Ok(Done::nothing())
 }
 
-fn settle(tx: &Tx<'_>, held: Held) -> Result<Done, Error> {
-    let Held { mut subscription, acks, done } = held;
+fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
+    let Held { mut subscription, body } = held;
+    let acks = acks(&body);
+    body.check()?;
     acknowledge(tx, &subscription, &acks)?;
-    let next = if done {
+    let next = if body.raw("done").is_some_and(|done| done.get() == "true") {
         end(tx, &mut subscription)?
     } else {
         hold(tx, &mut subscription, None)?;
@@ -64,39 +67,34 @@ fn settle(tx: &Tx<'_>, held: Held) -> Result<Done, Error> {
     Ok(Response::json(StatusCode::OK, &json!({ "ok": true, "next_wake": next })).into())
 }
 
-impl Held {
+impl<'a> Held<'a> {
     /// Checks a request in the order of the protocol.
-    fn of(call: &Call<'_, Tx<'_>>, pulled: bool) -> Result<Self, Error> {
+    fn of(call: &Call<'a, Tx<'_>>, pulled: bool) -> Result<Self, Error> {
         let tx = call.store;
         let token = bearer(call.request).ok_or(NoToken)?;
         let body = Body::of(call.request)?;
         let id = id(call)?;
-        let subscription = match tx.plain_by_name(&id)? {
-            Some(plain) => Some(plain),
-            None if pulled => None,
-            None => tx.dispatch_by_name(&id)?,
-        };
-        let subscription = subscription.ok_or(SubscriptionNotFound { id })?;
+        let token = token::open(tx.keys, token);
+        let of_token = |s: &SubscriptionRow| token.as_ref().is_some_and(|t| t.subscription() == Some(s.id));
+        let mut named = tx.plain_by_name(&id)?;
+        // A client's may have the name of one that dispatches; the token says which is meant.
+        if !pulled && !named.as_ref().is_some_and(of_token) {
+            named = tx.dispatch_by_name(&id)?.filter(|dispatch| named.is_none() || of_token(dispatch)).or(named);
+        }
+        let subscription = named.ok_or(SubscriptionNotFound { id })?;
         if pulled && matches!(subscription.kind, Kind::Webhook { .. }) {
             return Err(NotPullWake.into());
         }
-        let token = token::open(tx.keys, token).filter(|t| t.subscription() == Some(subscription.id));
-        let token = token.ok_or(TokenInvalid)?;
-        let acks = acks(&body);
-        let given = (body.raw("wake_id").is_some(), body.raw("generation").map(|g| g.get().to_owned()));
-        let (named, generation) = (body.json("wake_id"), subscription.generation);
+        let token = token.filter(|t| t.subscription() == Some(subscription.id)).ok_or(TokenInvalid)?;
+        let generation = subscription.generation;
+        let (wake, given) = (body.raw("wake_id").and_then(string), body.raw("generation").map(RawValue::get));
         let current = subscription.wake.as_ref().is_some_and(|w| {
             token.wake == w.id
                 && token.generation == generation
-                && named.as_ref().and_then(serde_json::Value::as_str) == Some(w.id.as_str())
-                && given.1.as_deref().and_then(|g| g.parse::<f64>().ok()) == Some(generation as f64)
+                && wake.as_deref() == Some(w.id.as_str())
+                && given.and_then(|g| g.parse::<f64>().ok()) == Some(generation as f64)
         });
-        if !current {
-            return Err(Fenced { generation }.into());
-        }
-        body.check()?;
-        let done = body.raw("done").is_some_and(|done| done.get() == "true");
-        Ok(Self { subscription, acks, done })
+        if current { Ok(Self { subscription, body }) } else { Err(Fenced { generation }.into()) }
     }
 }
 

@@ -12,7 +12,7 @@ use super::show::view;
 use crate::egress;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
-use crate::limits::{LEASE, LEASES, LINKS, PATTERNS, SUBSCRIPTION_TEXT, SUBSCRIPTIONS};
+use crate::limits::{LEASE, LEASES, LINKS, PATTERNS, SEGMENTS, SUBSCRIPTION_TEXT, SUBSCRIPTIONS};
 use crate::store::{Asked, Kind, PULL_WAKE, PatternRow, Tx, WEBHOOK};
 use crate::stream::Owner;
 use crate::time::Span;
@@ -119,6 +119,9 @@ impl Asks {
             _ => Vec::new(),
         };
         let pattern = text("pattern")?.map(|p| p.trim().to_owned()).filter(|p| !p.is_empty());
+        if pattern.as_ref().is_some_and(|p| p.split('/').count() > SEGMENTS) {
+            return Err(invalid(format!("a `pattern` has at most {SEGMENTS} segments")));
+        }
         if pattern.is_none() && streams.is_empty() {
             return Err(invalid("a subscription has a `pattern` or at least one of `streams`"));
         }

@@ -81,13 +81,17 @@ pub(crate) fn park(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// The subscription's timer failed too often and is gone. A wake that nobody holds goes with it, so that whatever moves
-/// next begins another.
+/// The subscription's timer failed too often and is gone. A wake that nobody holds, or no longer, goes with it, so that
+/// whatever moves next begins another.
 pub(crate) fn buried(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), SqlError> {
     let Some(mut subscription) = tx.subscription(id)? else { return Ok(()) };
     subscription.timer_at = None;
     subscription.error = Some(reason.to_owned());
-    subscription.wake = subscription.wake.filter(|w| w.held);
+    let lease = subscription.wake.as_ref().filter(|w| w.held).and_then(|w| w.lease_until);
+    match lease.filter(|until| *until > tx.now) {
+        Some(until) => arm(tx, &mut subscription, until)?,
+        None => subscription.wake = None,
+    }
     tx.update_subscription(&subscription)
 }
 

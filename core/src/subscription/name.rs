@@ -60,7 +60,7 @@ pub(super) fn path(given: &str) -> String {
 
 /// What the wire calls the stream at a path.
 pub(super) fn relative(path: &str) -> &str {
-    path.trim_start_matches('/')
+    path.strip_prefix('/').unwrap_or(path)
 }
 
 pub(super) fn invalid(why: impl Into<String>) -> Refusal {

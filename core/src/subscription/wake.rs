@@ -1,6 +1,7 @@
 //! A wake begins: a stream has moved, and nothing is in flight.
 
 use super::announce::announce;
+use crate::limits::{SNAPSHOT, SNAPSHOT_PATHS};
 use crate::store::{EntityRow, Link, Seen, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
 
 /// A stream has moved: each subscription that follows it wakes, or remembers how deep the cause was.
@@ -37,17 +38,12 @@ pub(crate) fn resume(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
 /// write.
 pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i64) -> Result<(), SqlError> {
     let links = tx.links(subscription.id)?;
-    let seen: Vec<Seen> = links
-        .iter()
-        .filter(|l| l.is_pending())
-        .filter_map(|l| Some(Seen::Named(l.stream?, l.tail.bytes(), l.path.clone())))
-        .collect();
     subscription.generation += 1;
     subscription.serving = std::mem::take(&mut subscription.depth);
     subscription.wake = Some(WakeInFlight {
         id: id(subscription.id, &tx.draw.hex::<7>()),
         trigger,
-        snapshot: serde_json::to_string(&seen).expect("numbers and texts serialise"),
+        snapshot: snapshot(&links),
         held: false,
         holder: None,
         claimed_at: None,
@@ -61,6 +57,18 @@ pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i6
     });
     tx.count(|c| c.dispatches += 1);
     announce(tx, subscription, &links)
+}
+
+/// What is pending, as it is stored: with paths while they are short together, else without. What does not fit even so
+/// is left out, and stays pending when the wake is done.
+fn snapshot(links: &[Link]) -> String {
+    let pending = || links.iter().filter(|l| l.is_pending()).filter_map(|l| Some((l.stream?, l.tail.bytes(), &l.path)));
+    let seen: Vec<Seen> = if pending().map(|(.., path)| path.len()).sum::<usize>() <= SNAPSHOT_PATHS {
+        pending().map(|(stream, tail, path)| Seen::Named(stream, tail, path.clone())).collect()
+    } else {
+        pending().take(SNAPSHOT).map(|(stream, tail, _)| Seen::Bare(stream, tail)).collect()
+    };
+    serde_json::to_string(&seen).expect("numbers and texts serialise")
 }
 
 /// The stream that a wake is chiefly about: the first with something pending, else the first.

@@ -6,4 +6,5 @@ mod holes;
 mod laws;
 mod loops;
 mod schemas;
+mod streams;
 mod world;

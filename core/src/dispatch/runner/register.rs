@@ -55,12 +55,9 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(NotTheOwner.into());
     }
     let wake_stream = own_wake_stream(&id, wake_stream)?;
-    match (tx.stream(&wake_stream)?, &existing) {
-        (None, _) => {
-            make(tx, &wake_stream, "application/json")?;
-        }
-        (Some(_), Some(_)) => {}
-        (Some(_), None) => return Err(StreamInTheWay { path: wake_stream }.into()),
+    let stream = tx.stream(&wake_stream)?;
+    if stream.is_some() && existing.is_none() {
+        return Err(StreamInTheWay { path: wake_stream }.into());
     }
     let runner = RunnerRow {
         serial: existing.as_ref().map_or_else(|| tx.next_id(), |r| r.serial),
@@ -82,6 +79,10 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         id,
     };
     tx.write_runner(&runner)?;
+    // It is guarded by the runner, which is there by now: who waited for the path and may not read it does not get it.
+    if stream.is_none() {
+        make(tx, &runner.wake_stream, "application/json")?;
+    }
     Ok(Response::json(StatusCode::CREATED, &View::of(&runner)).into())
 }
 
