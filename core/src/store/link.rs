@@ -59,9 +59,9 @@ impl Read<'_> {
         )
     }
 
-    /// How many streams a subscription follows.
+    /// How many streams a subscription follows, those included that do not exist yet.
     pub(crate) fn links_held(&self, subscription: i64) -> Result<i64, SqlError> {
-        let count = "SELECT count(*) FROM link WHERE subscription = ?1";
+        let count = "SELECT (SELECT count(*) FROM link WHERE subscription = ?1) + (SELECT count(*) FROM awaited WHERE subscription = ?1)";
         Ok(self.one(count, &[subscription.into()], |row| row.int(0))?.unwrap_or(0))
     }
 }
