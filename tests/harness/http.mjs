@@ -86,7 +86,7 @@ export function sse(base, path, { headers = {} } = {}) {
 export function parseEvent(block) {
   const lines = block.split('\n')
   const event = lines.find((line) => line.startsWith('event:'))?.slice(6).trim()
-  const text = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5)).join('\n')
+  const text = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).replace(/^ /, '')).join('\n')
   try {
     return { event, data: JSON.parse(text), text }
   } catch {

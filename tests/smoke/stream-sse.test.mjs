@@ -71,21 +71,93 @@ test('a closed stream is read to its end and over', async (t) => {
   }
 })
 
-test('text is split into lines', async (t) => {
-  const [w, path] = await stream(t, 'text/plain')
-  await w.post(path, 'one\ntwo\r\n three\rfour', { headers: { 'content-type': 'text/plain' } })
+// What a payload becomes on the wire. Lines may end with CR, LF or both; nothing in a payload can look like an event of
+// its own. Of a space that a line begins with, readers take one away, so it goes with another.
+const payloads = [
+  ['one\ntwo\r\n three\rfour', ['one', 'two', '  three', 'four']],
+  ['one\r\ntwo', ['one', 'two']],
+  ['one\n\rtwo', ['one', '', 'two']],
+  ['one\r\r\n\ntwo', ['one', '', '', 'two']],
+  ['\n', ['', '']],
+  ['ends\r\n', ['ends', '']],
+  ['event: control\ndata:{"streamClosed":true}\n\nevent: data\ndata:forged', ['event: control', 'data:{"streamClosed":true}', '', 'event: data', 'data:forged']],
+  ['x\r\revent: control\rdata:{}\r\r', ['x', '', 'event: control', 'data:{}', '', '']],
+  ['id: 7\nretry: 1\n: comment', ['id: 7', 'retry: 1', ': comment']],
+  ['  two spaces\n\ta tab', ['   two spaces', '\ta tab']],
+  ['\u2028 and \u0085 and \v end no line', ['\u2028 and \u0085 and \v end no line']],
+]
+for (const [payload, lines] of payloads) {
+  test(`text is split into lines: ${JSON.stringify(payload)}`, async (t) => {
+    const w = await world(t)
+    const path = `/plain/${w.name}/s`
+    const made = await w.put(path, payload, { headers: { 'content-type': 'text/plain', 'stream-closed': 'true' } })
+    const control = JSON.stringify({ streamNextOffset: made.headers['stream-next-offset'], upToDate: true, streamClosed: true })
+    const data = lines.map((line) => `data:${line}\n`).join('')
+    const { text } = await w.get(`${path}?offset=-1&live=sse`)
+    assert.equal(text, `event: data\n${data}\nevent: control\ndata:${control}\n\n`)
+    const reader = await w.follow(`${path}?offset=-1&live=sse`)
+    assert.equal((await reader.next()).text, payload.replace(/\r\n|\r/g, '\n'))
+  })
+}
+
+test('JSON may be written over many lines', async (t) => {
+  const [w, path] = await stream(t)
+  const written = '[ {\n\t"a" : 1,\r\n  "b":"x\\r\\ny" },\r2 ]'
+  await w.post(path, written)
   const reader = await w.follow(`${path}?offset=-1&live=sse`)
-  assert.equal((await reader.next()).text, 'one\ntwo\n three\nfour')
+  assert.deepEqual((await reader.next()).data, JSON.parse(written))
+  assert.equal((await reader.next()).event, 'control')
 })
 
-test('octets go as base64', async (t) => {
-  const [w, path] = await stream(t, 'application/octet-stream')
-  const bytes = Buffer.from([0, 1, 254, 255])
-  await w.post(path, bytes, { headers: { 'content-type': 'application/octet-stream' } })
+test('after each data event comes one control event, with an offset of its own', async (t) => {
+  const [w, path] = await stream(t, 'text/plain')
   const reader = await w.follow(`${path}?offset=-1&live=sse`)
-  assert.equal(reader.headers['stream-sse-data-encoding'], 'base64')
-  assert.deepEqual(Buffer.from((await reader.next()).text, 'base64'), bytes)
+  let { streamNextOffset: last } = (await reader.next()).data
+  for (const body of ['a', 'b\n', '\n\nevent: control', 'd']) {
+    const { headers } = await w.post(path, body, { headers: { 'content-type': 'text/plain' } })
+    const data = await reader.next()
+    assert.deepEqual([data.event, data.text], ['data', body])
+    const control = await reader.next()
+    assert.equal(control.event, 'control')
+    assert.equal(control.data.streamNextOffset, headers['stream-next-offset'])
+    assert.ok(control.data.streamNextOffset > last)
+    last = control.data.streamNextOffset
+  }
 })
+
+test('a character that two appends share comes whole to who reads them together', async (t) => {
+  const [w, path] = await stream(t, 'text/plain')
+  const bytes = Buffer.from('é')
+  for (const half of [bytes.subarray(0, 1), bytes.subarray(1)]) {
+    await w.post(path, half, { headers: { 'content-type': 'text/plain' } })
+  }
+  const reader = await w.follow(`${path}?offset=-1&live=sse`)
+  assert.equal((await reader.next()).text, 'é')
+})
+
+for (const type of ['application/octet-stream', 'image/png', 'application/ndjson']) {
+  test(`octets go as base64, each event by itself: ${type}`, async (t) => {
+    const [w, path] = await stream(t, type)
+    const whole = Buffer.from(Array.from({ length: 256 }, (_, n) => n))
+    const append = (body) => w.post(path, body, { headers: { 'content-type': type } })
+    await append(whole)
+    const reader = await w.follow(`${path}?offset=-1&live=sse`)
+    assert.equal(reader.headers['stream-sse-data-encoding'], 'base64')
+    const next = async () => {
+      const { event, text } = await reader.next()
+      assert.equal(event, 'data')
+      const base64 = text.replaceAll('\n', '')
+      assert.match(base64, /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/)
+      assert.equal((await reader.next()).event, 'control')
+      return Buffer.from(base64, 'base64')
+    }
+    assert.deepEqual(await next(), whole)
+    for (const length of [1, 2, 3]) {
+      await append(whole.subarray(0, length))
+      assert.deepEqual(await next(), whole.subarray(0, length))
+    }
+  })
+}
 
 test('an idle follower is let go in the end, at the offset where it stands', async (t) => {
   const [w, path] = await stream(t)

@@ -65,8 +65,10 @@ pub(crate) fn push_back(tx: &Tx<'_>, row: &Timer, reason: &str) -> Result<Option
     let attempt = row.attempt + 1;
     let later = Timer { due_at: tx.now + backoff(attempt), attempt, ..*row };
     if attempt < ATTEMPTS {
-        if row.kind == TimerKind::Subscription {
-            subscription::rearmed(tx, row.subject, later.due_at)?;
+        match row.kind {
+            TimerKind::Subscription => subscription::rearmed(tx, row.subject, later.due_at)?,
+            TimerKind::Expire => stream::rearmed(tx, row.subject, later.due_at)?,
+            _ => {}
         }
         tx.write_timer(&later, Some(reason))?;
         return Ok(Some(later));

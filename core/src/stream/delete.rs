@@ -61,6 +61,15 @@ pub(crate) fn expire(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError>
     tx.update_stream(&stream)
 }
 
+/// The stream's timer row was moved behind its back.
+pub(crate) fn rearmed(tx: &Tx<'_>, id: i64, at: Time) -> Result<(), SqlError> {
+    if let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| s.lifetime.armed.is_some()) {
+        stream.lifetime.armed = Some(at);
+        tx.update_stream(&stream)?;
+    }
+    Ok(())
+}
+
 /// Arms the timer of a stream that expires. The row is the caller's to write.
 pub(super) fn watch(tx: &Tx<'_>, stream: &mut StreamRow) -> Result<(), SqlError> {
     let Some(until) = stream.lifetime.until else { return Ok(()) };

@@ -148,7 +148,7 @@ fn check_depth(tx: &Tx<'_>, source: &StreamRow) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     let mut next = source.fork;
     while let Some(fork) = next {
-        if seen.len() >= FORKS || !seen.insert(fork.source) {
+        if !seen.insert(fork.source) || seen.len() >= FORKS {
             return Err(refuse(&format!("`{}` is a fork {FORKS} deep already", source.path)).into());
         }
         next = tx.stream_by_id(fork.source)?.and_then(|s| s.fork);

@@ -28,6 +28,10 @@ pub(super) fn data(stream: &StreamRow, bytes: &[u8]) -> String {
     event.push_str("event: data\n");
     for line in lines(&text) {
         event.push_str("data:");
+        // Of the spaces that a line begins with, every reader takes one away.
+        if line.starts_with(' ') {
+            event.push(' ');
+        }
         event.push_str(line);
         event.push('\n');
     }

@@ -72,7 +72,7 @@ pub(crate) fn write(
         wake::wake(tx, &source, &events, end, &runs, cause)?;
         runs.settle(tx, stream.id)?;
     }
-    if start == stream.base {
+    if start == stream.base && cause.announces {
         subscription::match_patterns(tx, stream)?;
     }
     if stream.followed && cause.announces {
