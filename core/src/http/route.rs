@@ -9,6 +9,7 @@ use super::{Error, Refusal, Request, Response, dev};
 use crate::config::Config;
 use crate::dispatch::{callback, runner};
 use crate::engine::{Done, Reply};
+use crate::limits::PATH;
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -156,7 +157,7 @@ pub(crate) fn route<'p>(config: &Config, method: &Method, path: &'p str) -> Foun
     let handler = if is_under(below, "/__ds") && found.is_some() {
         Handler::Read(method_not_allowed)
     } else {
-        elsewhere(method, below, root)
+        elsewhere(config, method, below)
     };
     Found { handler, params: Params::default(), open: false, below }
 }
@@ -170,15 +171,19 @@ pub fn access(config: &Config, method: &Method, path: &str) -> Access {
     }
 }
 
-/// What is not in the table: streams everywhere below the root but under the reserved prefixes.
-fn elsewhere(method: &Method, below: &str, root: &str) -> Handler {
+/// Whether a path below the stream root is one at which a stream can stand.
+pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
+    let control = is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/");
+    let reserved = config.stream_root.is_empty() && (control || is_under(below, "/_reveille"));
+    below.len() > 1 && below.len() <= PATH && !reserved && !is_under(below, "/__ds")
+}
+
+/// What is not in the table: streams, wherever they can stand.
+fn elsewhere(config: &Config, method: &Method, below: &str) -> Handler {
     if is_under(below, "/__ds") {
         return Handler::Read(no_control_route);
     }
-    let reserved = root.is_empty()
-        && (is_under(below, "/_reveille")
-            || (is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/")));
-    if reserved || below.len() < 2 {
+    if !is_stream(config, below) {
         return Handler::Read(nothing);
     }
     match method.as_str() {

@@ -94,7 +94,6 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Expire => Ok(stream::expire(tx, row.subject, row.due_at)?),
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
-        TimerKind::Compact => Ok(subscription::compact(tx, row.subject)?),
         TimerKind::Retire => Ok(subscription::rotate::retire(tx, row.subject)?),
         TimerKind::Probe => {
             assert!(row.subject > 0, "asked to");

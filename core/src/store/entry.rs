@@ -162,14 +162,20 @@ impl Read<'_> {
         }
     }
 
-    /// Entries outside of segments after `from`: where each ends, and how many bytes it is stored in. At most `limit`
-    /// rows, of which the last entry may be cut.
-    pub(crate) fn entry_sizes(&self, stream: i64, from: Offset, limit: i64) -> Result<Vec<(Offset, usize)>, SqlError> {
-        let mut sizes: Vec<(Offset, usize)> = Vec::new();
+    /// Entries outside of segments after `from`: where each ends, and how many bytes it is stored in. Of more than
+    /// `limit` rows the rest is left, of which the last entry may be cut; that there may be more comes with them.
+    pub(crate) fn entry_sizes(
+        &self,
+        stream: i64,
+        from: Offset,
+        limit: i64,
+    ) -> Result<(Vec<(Offset, usize)>, bool), SqlError> {
+        let (mut sizes, mut rows): (Vec<(Offset, usize)>, _) = (Vec::new(), 0);
         self.run(
             "SELECT end, length(data) FROM entry WHERE stream = ?1 AND end > ?2 ORDER BY end, part LIMIT ?3",
             &[stream.into(), from.into(), limit.into()],
             &mut |row| {
+                rows += 1;
                 let (end, size) = (Offset::at(row.int(0)?), usize::try_from(row.int(1)?).unwrap_or(0));
                 match sizes.last_mut() {
                     Some((same, sum)) if *same == end => *sum += size,
@@ -178,7 +184,7 @@ impl Read<'_> {
                 Ok(())
             },
         )?;
-        Ok(sizes)
+        Ok((sizes, rows >= limit))
     }
 }
 
@@ -194,6 +200,11 @@ impl Tx<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Deletes the entry outside of segments that ends at an offset.
+    pub(crate) fn delete_entry(&self, stream: i64, end: Offset) -> Result<(), SqlError> {
+        self.write("DELETE FROM entry WHERE stream = ?1 AND end = ?2", &[stream.into(), end.into()])
     }
 
     /// Deletes the entries outside of segments that end after `from`, and at `upto` or before.

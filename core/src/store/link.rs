@@ -43,7 +43,8 @@ impl Read<'_> {
     /// The links of a subscription in the order in which they were made; streams that do not exist yet come last.
     pub(crate) fn links(&self, subscription: i64) -> Result<Vec<Link>, SqlError> {
         self.all(
-            "SELECT l.stream, st.path, l.acked, COALESCE((SELECT e.end FROM entry e WHERE e.stream = l.stream ORDER BY e.end DESC LIMIT 1), st.base), \
+            "SELECT l.stream, st.path, l.acked, \
+             max(COALESCE((SELECT e.end FROM entry e WHERE e.stream = l.stream ORDER BY e.end DESC LIMIT 1), 0), st.base), \
              l.reasons, l.serial FROM link l JOIN stream st ON st.id = l.stream WHERE l.subscription = ?1 ORDER BY l.serial, l.stream",
             &[subscription.into()],
             |row| {

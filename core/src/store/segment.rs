@@ -122,10 +122,6 @@ impl Tx<'_> {
         )
     }
 
-    pub(crate) fn delete_segment(&self, stream: i64, end: Offset) -> Result<(), SqlError> {
-        self.write("DELETE FROM segment WHERE stream = ?1 AND end = ?2", &[stream.into(), end.into()])
-    }
-
     /// Deletes the oldest segments of a stream, at most so many.
     pub(crate) fn delete_segments(&self, stream: i64, most: i64) -> Result<(), SqlError> {
         self.write(

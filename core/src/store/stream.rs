@@ -17,7 +17,7 @@ pub(crate) struct StreamRow {
     pub(crate) lifetime: Lifetime,
     /// What it is a fork of.
     pub(crate) fork: Option<Fork>,
-    /// Where it begins by itself: zero, or where what a fork inherited and copied ends.
+    /// Where it begins by itself: zero, or where what a fork inherited and copied ends, or what was compacted away.
     pub(crate) base: Offset,
     /// How many forks read through it.
     pub(crate) refs: i64,
@@ -25,6 +25,8 @@ pub(crate) struct StreamRow {
     pub(crate) deleted: bool,
     /// How far its entries have been looked at for sealing.
     pub(crate) sealed: Offset,
+    /// The server wrote to it before any client did, so that patterns have not been looked at yet.
+    pub(crate) unmatched: bool,
     pub(crate) tail: Offset,
     /// Whether a subscription follows it.
     pub(crate) followed: bool,
@@ -45,7 +47,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.path, s.content_type, s.closed, s.closed_by, s.last_seq, s.ttl, s.expires_at, s.until, s.source, \
-             s.fork_at, s.fork_sub, s.base, s.refs, s.deleted, s.sealed, s.expiry_armed, \
+             s.fork_at, s.fork_sub, s.base, s.refs, s.deleted, s.sealed, s.expiry_armed, s.unmatched, \
              (SELECT e.end FROM entry e WHERE e.stream = s.id ORDER BY e.end DESC LIMIT 1), \
              EXISTS (SELECT 1 FROM link l WHERE l.stream = s.id) FROM stream s ",
             $rest
@@ -78,8 +80,9 @@ impl StreamRow {
             refs: row.int(13)?,
             deleted: row.int(14)? != 0,
             sealed: Offset::at(row.int(15)?),
-            tail: row.opt_int(17)?.map_or(base, Offset::at),
-            followed: row.int(18)? != 0,
+            unmatched: row.int(17)? != 0,
+            tail: row.opt_int(18)?.map_or(base, Offset::at).max(base),
+            followed: row.int(19)? != 0,
         })
     }
 
@@ -194,6 +197,7 @@ impl Tx<'_> {
             refs: 0,
             deleted: false,
             sealed: base,
+            unmatched: false,
             tail: base,
             followed: false,
         })
@@ -202,7 +206,8 @@ impl Tx<'_> {
     /// Writes what can change of a stream, when it has.
     pub(crate) fn update_stream(&self, stream: &StreamRow) -> Result<(), SqlError> {
         self.write(
-            "UPDATE stream SET closed = ?2, closed_by = ?3, last_seq = ?4, until = ?5, refs = ?6, deleted = ?7, sealed = ?8, expiry_armed = ?9 WHERE id = ?1",
+            "UPDATE stream SET closed = ?2, closed_by = ?3, last_seq = ?4, until = ?5, refs = ?6, deleted = ?7, sealed = ?8, expiry_armed = ?9, \
+             base = ?10, unmatched = ?11 WHERE id = ?1",
             &[
                 stream.id.into(),
                 stream.closed.into(),
@@ -213,6 +218,8 @@ impl Tx<'_> {
                 stream.deleted.into(),
                 stream.sealed.into(),
                 stream.lifetime.armed.into(),
+                stream.base.into(),
+                stream.unmatched.into(),
             ],
         )
     }

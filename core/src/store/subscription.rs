@@ -25,7 +25,8 @@ pub(crate) struct WakeInFlight {
     /// The stream that caused it.
     pub(crate) trigger: i64,
     /// What was pending when the wake began, as JSON: a list of [`Seen`].
-    pub(crate) snapshot: String,
+    /// `None` once it is stored: [`Read::seen`] reads it.
+    pub(crate) snapshot: Option<String>,
     /// Leased: a webhook that answered, or a claim.
     pub(crate) held: bool,
     /// Who claimed it.
@@ -58,20 +59,12 @@ pub(crate) enum Seen {
 }
 
 impl Seen {
-    /// The stream's path, where it is remembered.
-    pub(crate) fn path(&self) -> Option<&str> {
+    /// The stream's path and row, where the path is remembered.
+    pub(crate) fn named(&self) -> Option<(&str, i64)> {
         match self {
-            Self::Named(_, _, path) => Some(path),
+            Self::Named(stream, _, path) => Some((path, *stream)),
             Self::Bare(..) => None,
         }
-    }
-}
-
-impl WakeInFlight {
-    /// The snapshot, read.
-    pub(crate) fn seen(&self) -> Result<Vec<Seen>, SqlError> {
-        serde_json::from_str(&self.snapshot)
-            .map_err(|e| SqlError::new(format!("a stored snapshot does not parse: {e}")))
     }
 }
 
@@ -100,7 +93,7 @@ pub(crate) struct SubscriptionRow {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, s.snapshot, s.held, s.holder, \
+            "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, NULL, s.held, s.holder, \
              s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at, s.claimed_at, s.heartbeat_at, s.plain, \
              s.wake_stream, s.announced, s.created_at FROM subscription s ",
             $rest
@@ -123,7 +116,7 @@ impl SubscriptionRow {
             Some(id) => Some(WakeInFlight {
                 id: id.to_owned(),
                 trigger: row.int(8)?,
-                snapshot: row.text(9)?.to_owned(),
+                snapshot: None,
                 held: row.int(10)? != 0,
                 holder: row.opt_text(11)?.map(str::to_owned),
                 claimed_at: time(21)?,
@@ -182,6 +175,14 @@ impl Read<'_> {
         let mut all = self.subscriptions_of(stream)?;
         all.retain(|s| !s.plain);
         Ok(all)
+    }
+
+    /// What was pending when the wake in flight of a subscription began.
+    pub(crate) fn seen(&self, subscription: i64) -> Result<Vec<Seen>, SqlError> {
+        let sql = "SELECT snapshot FROM subscription WHERE id = ?1 AND snapshot IS NOT NULL";
+        let stored = self.one(sql, &[subscription.into()], |row| Ok(row.text(0)?.to_owned()))?;
+        serde_json::from_str(stored.as_deref().unwrap_or("[]"))
+            .map_err(|e| SqlError::new(format!("a stored snapshot does not parse: {e}")))
     }
 
     /// The wakes that a runner holds or could claim, for its health.
@@ -247,7 +248,7 @@ impl Tx<'_> {
     pub(crate) fn update_subscription(&self, s: &SubscriptionRow) -> Result<(), SqlError> {
         let wake = s.wake.as_ref();
         self.write(
-            "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = ?5, held = ?6, holder = ?7, lease_until = ?8, \
+            "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(?5, snapshot) END, held = ?6, holder = ?7, lease_until = ?8, \
              attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16, \
              claimed_at = ?17, heartbeat_at = ?18, announced = ?19 WHERE id = ?1",
             &[
@@ -255,7 +256,7 @@ impl Tx<'_> {
                 s.generation.into(),
                 wake.map(|w| &w.id).into(),
                 wake.map(|w| w.trigger).into(),
-                wake.map(|w| &w.snapshot).into(),
+                wake.and_then(|w| w.snapshot.as_ref()).into(),
                 wake.is_some_and(|w| w.held).into(),
                 wake.and_then(|w| w.holder.as_ref()).into(),
                 wake.and_then(|w| w.lease_until).into(),

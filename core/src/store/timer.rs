@@ -20,24 +20,13 @@ pub(crate) enum TimerKind {
     Seal,
     /// What a deleted stream has left.
     Sweep,
-    /// A wake stream with announcements that nobody needs any more.
-    Compact,
     /// A signing key that is no longer published.
     Retire,
 }
 
 impl TimerKind {
-    const ALL: [Self; 9] = [
-        Self::Subscription,
-        Self::Send,
-        Self::Wake,
-        Self::Probe,
-        Self::Expire,
-        Self::Seal,
-        Self::Sweep,
-        Self::Compact,
-        Self::Retire,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Subscription, Self::Send, Self::Wake, Self::Probe, Self::Expire, Self::Seal, Self::Sweep, Self::Retire];
 
     /// The number by which the table knows it. Numbers are never used again.
     fn number(self) -> i64 {
@@ -49,8 +38,7 @@ impl TimerKind {
             Self::Expire => 5,
             Self::Seal => 6,
             Self::Sweep => 7,
-            Self::Compact => 8,
-            Self::Retire => 9,
+            Self::Retire => 8,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::write::{Cause, Class, close, write};
 use crate::dispatch::write_token;
 use crate::engine::Done;
 use crate::entity::validate;
-use crate::http::{Call, Error, Refusal, Response};
+use crate::http::{Call, Error, Refusal, Request, Response};
 use crate::limits::KEPT_HEADER;
 use crate::store::{StreamRow, Tx};
 
@@ -57,7 +57,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if let (Owner::Entity(entity), Some(Content::Json(messages))) = (&owner, &content) {
         validate::events(tx, entity, messages)?;
     }
-    let sequenced = check_seq(&mut stream, request.header("stream-seq"))?;
+    let sequenced = check_seq(&mut stream, seq_of(request)?)?;
 
     let used = stream.lifetime.use_at(tx.now);
     stream.closed = closing;
@@ -114,6 +114,13 @@ fn judge_producer(tx: &Tx<'_>, stream: &StreamRow, producer: &Producer) -> Resul
                 .into())
         }
     }
+}
+
+/// The `stream-seq` of a request.
+fn seq_of(request: &Request) -> Result<Option<&str>, Refusal> {
+    let refuse = |_| Refusal::plain(StatusCode::BAD_REQUEST, "`stream-seq` is plain ASCII");
+    let value = request.headers.get("stream-seq").map(|value| value.to_str().map_err(refuse)).transpose()?;
+    Ok(value.map(str::trim).filter(|value| !value.is_empty()))
 }
 
 /// Refuses a `stream-seq` that does not follow the last. Says whether there was one.

@@ -48,11 +48,9 @@ pub(super) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError>
     Ok(())
 }
 
-/// A stream's timer is due: its time is over, unless it has been used since. A timer that was pushed back comes later
-/// than it was armed for.
+/// A stream's timer is due: its time is over, unless it has been used since.
 pub(crate) fn expire(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
-    let armed = |stream: &StreamRow| stream.lifetime.armed.is_some_and(|armed| armed <= due_at);
-    let Some(mut stream) = tx.stream_by_id(id)?.filter(armed) else { return Ok(()) };
+    let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| s.lifetime.armed == Some(due_at)) else { return Ok(()) };
     stream.lifetime.armed = None;
     if stream.lifetime.is_over(tx.now) {
         return remove(tx, stream);
@@ -84,7 +82,7 @@ pub(crate) fn sweep(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
         tx.delete_segments(id, SWEEP_BYTES / SEGMENT)?;
         more = tx.segment_after(id, Offset::ZERO)?.is_some();
     }
-    let sizes = tx.entry_sizes(id, Offset::ZERO, SWEEP)?;
+    let (sizes, _) = tx.entry_sizes(id, Offset::ZERO, SWEEP)?;
     let mut bytes = 0;
     let chunk = sizes.iter().take_while(|(_, size)| {
         let fits = bytes < SWEEP_BYTES;
@@ -93,7 +91,7 @@ pub(crate) fn sweep(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     });
     if let Some((last, _)) = chunk.last() {
         tx.delete_entries(id, Offset::ZERO, *last)?;
-        more |= !tx.entry_sizes(id, Offset::ZERO, 1)?.is_empty();
+        more |= !tx.entry_sizes(id, Offset::ZERO, 1)?.0.is_empty();
     }
     more |= !tx.delete_producers(id, SWEEP)?;
     tx.delete_runs(id)?;

@@ -115,7 +115,8 @@ fn rfc3339(text: &str) -> Option<Time> {
         _ => false,
     };
     let stamp: jiff::Timestamp = zoned.then(|| text.to_ascii_uppercase().parse().ok()).flatten()?;
-    Some(Time::from_millis(stamp.as_millisecond()))
+    // A timer at zero would wait for something else than the time.
+    Some(Time::from_millis(stamp.as_millisecond().max(1)))
 }
 
 fn refuse(message: &str) -> Refusal {

@@ -130,7 +130,10 @@ impl Live {
             Mode::Sse => {
                 let complete = self.at >= self.stream.tail;
                 let closed = self.stream.closed && complete;
-                let piece = sse::data(&self.stream, &body.bytes) + &self.control(complete, closed);
+                // Where a reader stands within an entry there may be nothing left but to say so.
+                let nothing = body.bytes.is_empty() || self.stream.is_json() && body.bytes == b"[]";
+                let data = if nothing { String::new() } else { sse::data(&self.stream, &body.bytes) };
+                let piece = data + &self.control(complete, closed);
                 if closed { Next::Finish(piece.into_bytes()) } else { Next::Send(piece.into_bytes()) }
             }
         }

@@ -36,6 +36,12 @@ impl Offset {
         Self(self.0.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX)))
     }
 
+    /// How far it lies behind `earlier`; at most what one append can carry.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> usize {
+        usize::try_from(self.0 - earlier.0).unwrap_or(0)
+    }
+
     /// Reads the wire's form. Numbers beyond what a stream can reach are taken as "beyond every tail".
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

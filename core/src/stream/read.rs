@@ -163,8 +163,10 @@ pub(super) fn nothing_new(stream: &StreamRow, at: Offset, cursor: &str) -> Respo
 /// The cursor of a live answer: 20-second intervals since October 2024, always ahead of the client's (section 6.3).
 pub(super) fn cursor(now: Time, client: Option<&str>, stream: i64) -> String {
     let current = (now.as_secs() - CURSOR_EPOCH).max(0) / CURSOR_INTERVAL;
-    let ahead =
-        client.filter(|c| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit())).and_then(|c| c.parse::<i64>().ok());
+    let ahead = client
+        .filter(|c| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|c| c.parse::<i64>().ok())
+        .filter(|c| *c < i64::MAX / 2);
     match ahead {
         // Spread over an hour, so that clients that share a cache do not come back together.
         Some(client) if client >= current => client.saturating_add(1 + (client ^ stream).rem_euclid(180)).to_string(),

@@ -20,15 +20,17 @@ pub(super) fn moved(tx: &Tx<'_>, stream: i64, start: Offset, end: Offset, size: 
 /// Seals one segment of a stream, and says to go on when there may be more.
 pub(crate) fn seal(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(mut stream) = tx.stream_by_id(id)? else { return Ok(()) };
+    if tx.runner_of(&stream.path)?.is_some() {
+        return Ok(()); // a wake stream is compacted instead
+    }
     let from = stream.sealed.max(stream.base);
-    let mut sizes = tx.entry_sizes(id, from, SEAL_ROWS)?;
-    let full = i64::try_from(sizes.len()).unwrap_or(SEAL_ROWS) == SEAL_ROWS;
+    let (mut sizes, full) = tx.entry_sizes(id, from, SEAL_ROWS)?;
     sizes.pop();
     let plan = plan(from, &sizes, full);
     if let Some(run) = plan.run {
         let (mut segment, mut at, json) = (Segment::default(), run.start, stream.is_json());
         tx.entries(&stream, run.start, run.bytes, |end, entry| {
-            segment.push(usize::try_from(end.bytes() - at.bytes()).unwrap_or(0), entry, json);
+            segment.push(end.since(at), entry, json);
             at = end;
         })?;
         if at != run.end {

@@ -72,8 +72,8 @@ pub(crate) fn write(
         wake::wake(tx, &source, &events, end, &runs, cause)?;
         runs.settle(tx, stream.id)?;
     }
-    if start == stream.base && cause.announces {
-        subscription::match_patterns(tx, stream)?;
+    if start == stream.base || stream.unmatched {
+        match_patterns(tx, stream, cause)?;
     }
     if stream.followed && cause.announces {
         // What an entity writes about itself is no cause of its own next wake.
@@ -81,6 +81,18 @@ pub(crate) fn write(
         subscription::moved(tx, stream, source.entity.as_ref(), depth)?;
     }
     Ok(end)
+}
+
+/// A client's first append to a stream has every pattern looked at. An announcement is none: it leaves that to the next.
+fn match_patterns(tx: &Tx<'_>, stream: &mut StreamRow, cause: Cause) -> Result<(), SqlError> {
+    if cause.announces {
+        subscription::match_patterns(tx, stream)?;
+    }
+    if stream.unmatched == cause.announces {
+        stream.unmatched = !cause.announces;
+        tx.update_stream(stream)?;
+    }
+    Ok(())
 }
 
 /// Closes a stream and tells who reads it.

@@ -1,6 +1,6 @@
 //! Acknowledgements: how far each stream of a wake has been dealt with (stream protocol, section 9.8).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde_json::Value as Json;
@@ -35,22 +35,23 @@ pub(crate) fn acks(body: &Body<'_>) -> Vec<Ack> {
 }
 
 /// Acknowledges streams of a subscription, all or none: never backwards, never past the tail. What the wake in flight
-/// brought and is no longer followed is passed over.
+/// brought and is no longer followed, or has been deleted and made again, is passed over.
 pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[Ack]) -> Result<(), Error> {
     if acks.is_empty() {
         return Ok(());
     }
     let links = all_links(tx, subscription)?;
     let mut cursors: BTreeMap<_, _> = links.iter().map(|l| (l.path.as_str(), (l, l.acked))).collect();
-    let seen = subscription.wake.as_ref().map(|w| w.seen()).transpose()?.unwrap_or_default();
-    let brought: BTreeSet<&str> = seen.iter().filter_map(Seen::path).collect();
+    let seen = tx.seen(subscription.id)?;
+    let brought: BTreeMap<&str, i64> = seen.iter().filter_map(Seen::named).collect();
     for (named, offset) in acks {
         // As the wake told it; or, since a path may have slashes of its own, with more or fewer around it.
         let told =
-            Some(format!("/{named}")).filter(|p| cursors.contains_key(p.as_str()) || brought.contains(p.as_str()));
+            Some(format!("/{named}")).filter(|p| cursors.contains_key(p.as_str()) || brought.contains_key(p.as_str()));
         let path = told.unwrap_or_else(|| path(named));
-        let Some((link, acked)) = cursors.get_mut(path.as_str()) else {
-            if brought.contains(path.as_str()) {
+        let (cursor, was) = (cursors.get_mut(path.as_str()), brought.get(path.as_str()));
+        let Some((link, acked)) = cursor.filter(|(link, _)| was.is_none_or(|was| link.stream == Some(*was))) else {
+            if was.is_some() {
                 continue;
             }
             return Err(out_of_place(&path));
@@ -68,10 +69,9 @@ pub(crate) fn acknowledge(tx: &Tx<'_>, subscription: &SubscriptionRow, acks: &[A
 
 /// Acknowledges everything that was there when the wake in flight began.
 pub(super) fn acknowledge_seen(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<(), SqlError> {
-    let Some(wake) = &subscription.wake else { return Ok(()) };
     let links = tx.links(subscription.id)?;
     let cursors: BTreeMap<_, _> = links.iter().filter_map(|l| Some((l.stream?, l.acked))).collect();
-    for seen in wake.seen()? {
+    for seen in tx.seen(subscription.id)? {
         let (Seen::Named(stream, tail, _) | Seen::Bare(stream, tail)) = seen;
         let tail = Offset::at(tail);
         if cursors.get(&stream).is_some_and(|acked| acked.is_none_or(|acked| acked < tail)) {

@@ -121,14 +121,11 @@ fn notice(
                 "generation": subscription.generation,
                 "ts": tx.now,
             }));
-            let start = stream.tail;
             let end = write(tx, &mut stream, &Content::Json(vec![&event]), Cause::notice())?;
-            if !subscription.plain {
-                compact::moved(tx, &stream, start)?;
-            }
             subscription.error = None;
-            if let Some(wake) = &mut subscription.wake {
-                wake.announced = Some(end);
+            let before = subscription.wake.as_mut().and_then(|wake| wake.announced.replace(end));
+            if let (Some(before), Kind::Runner { runner }) = (before, &subscription.kind) {
+                compact::forget(tx, runner, before)?;
             }
         }
         Some(Err(why)) => subscription.error = Some(why),

@@ -9,6 +9,7 @@ use super::ack::{acknowledge, acks};
 use super::lease::{end, hold};
 use super::name::{NotPullWake, SubscriptionNotFound, id};
 use super::token;
+use crate::dispatch::status;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Request, Response, failure};
 use crate::store::{Kind, SubscriptionRow, Tx};
@@ -61,6 +62,9 @@ fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
         end(tx, &mut subscription)?
     } else {
         hold(tx, &mut subscription, None)?;
+        if let Some(wake) = subscription.wake.as_ref().filter(|_| !subscription.plain) {
+            status::claimed(tx, wake.trigger)?;
+        }
         tx.update_subscription(&subscription)?;
         false
     };

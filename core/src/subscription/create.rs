@@ -54,6 +54,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         egress::judge(&tx.config.egress, url).map_err(|refused| UrlRejected { why: refused.to_string() })?;
     }
     if let Kind::Stream { path } = &asks.kind {
+        follow::check_path(tx, path)?;
         Owner::of(tx, path)?.check_write(path)?;
     }
     let (all, patterns) = tx.asked_for()?;

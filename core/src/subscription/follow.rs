@@ -2,7 +2,7 @@
 
 use super::glob::{matches, prefix};
 use super::name::invalid;
-use crate::http::Error;
+use crate::http::{Error, is_stream};
 use crate::limits::LINKS;
 use crate::store::{Kind, Reasons, SqlError, StreamRow, SubscriptionRow, Tx};
 use crate::stream::{Offset, Owner};
@@ -10,12 +10,18 @@ use crate::tenant::Principal;
 
 /// Follows a stream that a client asked for, from its tail on; one that does not exist yet is awaited.
 pub(super) fn explicitly(tx: &Tx<'_>, by: &Principal, subscription: &SubscriptionRow, path: &str) -> Result<(), Error> {
+    check_path(tx, path)?;
     Owner::of(tx, path)?.check_read(by, path)?;
     match tx.live_stream(path)? {
         Some(stream) => tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)?,
         None => tx.await_path(path, subscription.id)?,
     }
     Ok(())
+}
+
+/// Refuses a path at which no stream can stand.
+pub(super) fn check_path(tx: &Tx<'_>, path: &str) -> Result<(), Error> {
+    if is_stream(tx.config, path) { Ok(()) } else { Err(invalid(format!("there can be no stream at `{path}`")).into()) }
 }
 
 /// Follows each existing stream that matches a new pattern, from its tail on.

@@ -1,9 +1,10 @@
 //! Leases: a wake is held, extended, ended. What is pending when one ends begins the next in the same transaction.
 
 use super::announce::{announce, arm};
+use super::compact;
 use super::wake::{begin, primary};
 use crate::dispatch::status;
-use crate::store::{SqlError, SubscriptionRow, Tx};
+use crate::store::{Kind, SqlError, SubscriptionRow, Tx};
 use crate::time::Time;
 
 /// The wake in flight is taken, or kept, by `holder`. The row is the caller's to write.
@@ -30,6 +31,9 @@ pub(crate) fn end(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<boo
     subscription.serving = 0;
     if !subscription.plain {
         status::released(tx, wake.trigger)?;
+    }
+    if let (Some(announced), Kind::Runner { runner }) = (wake.announced, &subscription.kind) {
+        compact::forget(tx, runner, announced)?;
     }
     let links = tx.links(subscription.id)?;
     let Some(next) = primary(&links).filter(|l| l.is_pending()).and_then(|l| l.stream) else {

@@ -28,7 +28,6 @@ pub(crate) mod streams;
 pub(crate) mod token;
 mod wake;
 
-pub(crate) use compact::compact;
 pub(crate) use delivered::delivered;
 pub(crate) use follow::{has_come, match_patterns};
 pub(crate) use lease::{buried, due, end, hold, park, rearmed};

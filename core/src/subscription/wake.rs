@@ -43,7 +43,7 @@ pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i6
     subscription.wake = Some(WakeInFlight {
         id: id(subscription.id, &tx.draw.hex::<7>()),
         trigger,
-        snapshot: snapshot(&links),
+        snapshot: Some(snapshot(&links)),
         held: false,
         holder: None,
         claimed_at: None,

@@ -172,8 +172,11 @@ fn a_runner_is_told_claims_and_is_told_again() {
         (event["type"].clone(), event["stream"].clone(), event["generation"].clone()),
         (json!("wake"), json!("task/t/main"), json!(1))
     );
+    let before = w.get("/runners/r/wake").header("stream-next-offset").to_owned();
     w.pass(Span::secs(31));
-    assert_eq!(w.get("/runners/r/wake").json().as_array().map(Vec::len), Some(2), "nobody claimed: announced again");
+    let again = w.get(&format!("/runners/r/wake?offset={before}"));
+    assert_eq!(again.json()[0]["generation"], json!(1), "nobody claimed: announced again");
+    assert_eq!(w.get("/runners/r/wake").body, again.body, "and once is enough");
     let claim = w.post("/_electric/runners/r/claim", &event);
     assert_eq!(claim.status, 200, "{}", claim.body);
     assert_eq!(w.post("/_electric/runners/r/claim", &event).code(), "ALREADY_CLAIMED");
@@ -182,6 +185,40 @@ fn a_runner_is_told_claims_and_is_told_again() {
     assert_eq!(w.done(&hook).json()["next_wake"], json!(false));
     assert_eq!(w.post("/_electric/runners/r/claim", &event).code(), "NO_PENDING_WORK");
     assert_eq!(w.status("/task/t"), "idle");
+    // What is over is not announced to a runner that starts now, and offsets go on from where they were.
+    let over = w.get("/runners/r/wake");
+    assert_eq!((over.body.as_str(), over.header("stream-next-offset")), ("[]", again.header("stream-next-offset")));
+    w.post("/_electric/entities/task/t/send", &json!({ "payload": 2 }));
+    let next = w.get(&format!("/runners/r/wake?offset={}", over.header("stream-next-offset")));
+    assert_eq!(next.json()[0]["generation"], json!(2));
+}
+
+/// The wake stream of a runner holds what is current, and no more, however much it has been told.
+#[test]
+fn a_wake_stream_does_not_grow_with_what_is_over() {
+    let mut w = World::new();
+    w.post("/_electric/runners", &json!({ "id": "r", "label": "l" }));
+    let policy = json!({ "targets": [{ "type": "runner", "runnerId": "r" }] });
+    w.post(
+        "/_electric/entity-types",
+        &json!({ "name": "task", "description": "d", "default_dispatch_policy": policy }),
+    );
+    for id in ["waits", "a", "b"] {
+        w.put(&format!("/_electric/entities/task/{id}"), &json!({ "initialMessage": 1 }));
+    }
+    for n in 0..500 {
+        let id = if n % 3 == 0 { "a" } else { "b" };
+        let events = w.get("/runners/r/wake").json();
+        let stream = json!(format!("task/{id}/main"));
+        let event = events.as_array().and_then(|all| all.iter().find(|e| e["stream"] == stream));
+        let hook = w.post("/_electric/runners/r/claim", event.expect("what is current is told")).json();
+        assert_eq!(w.done(&hook).status, 200);
+        w.post(&format!("/_electric/entities/task/{id}/send"), &json!({ "payload": n }));
+    }
+    let events = w.get("/runners/r/wake").json();
+    let mut told: Vec<_> = events.as_array().expect("a list").iter().map(|e| e["stream"].clone()).collect();
+    told.sort_by_key(ToString::to_string);
+    assert_eq!(told, ["task/a/main", "task/b/main", "task/waits/main"]);
 }
 
 #[test]

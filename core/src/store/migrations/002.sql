@@ -14,8 +14,10 @@ ALTER TABLE stream ADD COLUMN source INTEGER;
 ALTER TABLE stream ADD COLUMN fork_at INTEGER NOT NULL DEFAULT 0;
 -- how many messages or bytes past that were copied
 ALTER TABLE stream ADD COLUMN fork_sub INTEGER NOT NULL DEFAULT 0;
--- where it begins by itself: fork_at, and what was copied
+-- where it begins by itself: fork_at, and what was copied; where the tail stands when no entry says so
 ALTER TABLE stream ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
+-- 1: the server wrote to it before any client did, so that patterns have not been looked at yet
+ALTER TABLE stream ADD COLUMN unmatched INTEGER NOT NULL DEFAULT 0;
 -- forks that read through it
 ALTER TABLE stream ADD COLUMN refs INTEGER NOT NULL DEFAULT 0;
 -- 1: deleted, and kept for its forks
@@ -85,7 +87,6 @@ INSERT INTO subscription_2 (id, plain, name, kind, url, runner, lease, generatio
   FROM subscription;
 DROP TABLE subscription;
 ALTER TABLE subscription_2 RENAME TO subscription;
-CREATE INDEX subscription_by_runner ON subscription (runner);
 
 -- What a client asked for when it made a subscription.
 CREATE TABLE asked (
