@@ -233,11 +233,17 @@ impl<'a, S> Call<'a, S> {
 }
 
 fn hello(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    let root = &call.store.config.stream_root;
+    let see = if root.is_empty() {
+        serde_json::json!({ "health": "/_electric/health", "entities": "/_electric/entities", "types": "/_electric/entity-types", "runners": "/_electric/runners" })
+    } else {
+        serde_json::json!({ "streams": root, "subscriptions": format!("{root}/__ds/subscriptions"), "keys": format!("{root}/__ds/jwks.json") })
+    };
     let body = serde_json::json!({
         "name": "reveille",
         "version": env!("CARGO_PKG_VERSION"),
         "now": call.store.now.iso(),
-        "see": { "health": "/_electric/health", "entities": "/_electric/entities", "types": "/_electric/entity-types", "runners": "/_electric/runners" }
+        "see": see,
     });
     Ok(Reply::Whole(Response::json(StatusCode::OK, &body)))
 }
