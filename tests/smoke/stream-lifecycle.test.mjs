@@ -24,11 +24,22 @@ test('a stream is created once, and again by the same request', async (t) => {
   assert.equal((await w.http('PUT', path, { headers: { ...json.headers, 'stream-closed': 'true' } })).status, 409)
 })
 
-test('a stream without a content type is octets', async (t) => {
+for (const type of [undefined, '', ' ', 'nonsense', '/json', 'text/']) {
+  test(`a stream without a content type is octets: ${JSON.stringify(type)}`, async (t) => {
+    const w = await world(t)
+    const headers = type === undefined ? {} : { 'content-type': type }
+    const answer = await w.http('PUT', `/plain/${w.name}/s`, { headers })
+    assert.equal(answer.status, 201)
+    assert.equal(answer.headers['content-type'], 'application/octet-stream')
+  })
+}
+
+test('a body is ignored when the stream exists', async (t) => {
   const w = await world(t)
-  const answer = await w.http('PUT', `/plain/${w.name}/s`)
-  assert.equal(answer.status, 201)
-  assert.equal(answer.headers['content-type'], 'application/octet-stream')
+  const path = `/plain/${w.name}/s`
+  await w.put(path, [1])
+  for (const body of ['[2]', '{']) assert.equal((await w.put(path, body)).status, 200)
+  assert.deepEqual(await w.read(path), [1])
 })
 
 test('a stream can begin with content', async (t) => {
