@@ -30,11 +30,6 @@ impl Owner {
         Ok(Self::Nobody)
     }
 
-    /// Whether it is an entity's.
-    pub(crate) fn is_entity(&self) -> bool {
-        matches!(self, Self::Entity(_))
-    }
-
     /// Whether `by` may read it.
     pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {

@@ -112,7 +112,7 @@ fn notice(
     let patience = Span::millis(subscription.lease.as_millis().saturating_mul(1 << doublings).min(REMIND.as_millis()));
     let trigger = subscription.wake.as_ref().map(|w| w.trigger);
     let about = links.iter().find(|l| l.stream == trigger).or_else(|| wake::primary(links));
-    match path.map(|path| wake_stream(tx, path)).transpose()? {
+    match path.map(|path| wake_stream(tx, path, subscription.plain)).transpose()? {
         Some(Ok(mut stream)) => {
             let event = json_text(&json!({
                 "type": "wake",
@@ -137,10 +137,14 @@ fn notice(
     Ok(tx.now + patience)
 }
 
-/// The stream on which wakes are announced, made when it does not exist; or why it cannot be written.
-fn wake_stream(tx: &Tx<'_>, path: &str) -> Result<Result<StreamRow, String>, SqlError> {
-    if Owner::of(tx, path)?.is_entity() {
-        return Ok(Err(format!("the wake stream `{path}` is an entity's")));
+/// The stream on which wakes are announced, made when it does not exist; or why it cannot be written. A path that a client
+/// named may have become the server's since.
+fn wake_stream(tx: &Tx<'_>, path: &str, plain: bool) -> Result<Result<StreamRow, String>, SqlError> {
+    match Owner::of(tx, path)? {
+        Owner::Nobody => {}
+        Owner::Runner(_) if !plain => {}
+        Owner::Runner(_) => return Ok(Err(format!("the wake stream `{path}` is a runner's"))),
+        Owner::Entity(_) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {
         None => Ok(make(tx, path, "application/json")?),
