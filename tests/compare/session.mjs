@@ -123,7 +123,6 @@ export const chapters = {
     await s.say(204, 'POST', '/plain/text', undefined, closing)
     await s.say(409, 'POST', '/plain/text', 'too late', plain)
     await s.say(200, 'GET', '/plain/text?offset=-1')
-    await s.say(501, 'PUT', '/plain/ttl', undefined, { ...json, 'stream-ttl': '60' })
     await s.say(204, 'DELETE', '/plain/text')
     await s.say(404, 'GET', '/plain/text?offset=-1')
   },
@@ -165,6 +164,173 @@ export const chapters = {
     await s.say(204, 'GET', '/plain/live?offset=now&live=long-poll')
     await s.say(201, 'PUT', '/plain/bytes', Buffer.from([0, 255, 10, 65]), { 'content-type': 'application/octet-stream', ...closing })
     await s.say(200, 'GET', '/plain/bytes?offset=-1&live=sse')
+  },
+
+  async 'how long streams live'(s) {
+    const ttl = { 'stream-ttl': '60' }
+    const made = await s.say(201, 'PUT', '/plain/ttl', '["a"]', { ...json, ...ttl })
+    await s.say(200, 'PUT', '/plain/ttl', undefined, { ...json, ...ttl })
+    await s.say(409, 'PUT', '/plain/ttl', undefined, json)
+    await s.say(200, 'HEAD', '/plain/ttl')
+    for (const bad of ['060', '-1', '1e3']) await s.say(400, 'PUT', '/plain/bad', undefined, { 'stream-ttl': bad })
+    await s.say(400, 'PUT', '/plain/bad', undefined, { 'stream-expires-at': 'soon' })
+    const moment = { 'stream-expires-at': '2100-01-01T00:00:00.5+02:00' }
+    await s.say(201, 'PUT', '/plain/moment', '["a"]', { ...json, ...moment })
+    await s.say(200, 'HEAD', '/plain/moment')
+    await s.advance(30_000)
+    await s.say(200, 'GET', '/plain/ttl?offset=-1')
+    await s.settle()
+    await s.advance(45_000)
+    await s.say(204, 'POST', '/plain/ttl', ['b'])
+    const polled = s.say(404, 'GET', '/plain/ttl?offset=now&live=long-poll')
+    await s.settle()
+    await s.say(201, 'PUT', '/plain/ttl-fork', undefined, { 'stream-forked-from': '/plain/ttl', 'stream-fork-offset': made.headers['stream-next-offset'], 'stream-ttl': '600' })
+    await s.advance(70_000)
+    await polled
+    await s.say(410, 'GET', '/plain/ttl?offset=-1')
+    await s.say(200, 'GET', '/plain/ttl-fork?offset=-1')
+    await s.advance(700_000)
+    await s.say(404, 'GET', '/plain/ttl?offset=-1')
+    await s.say(201, 'PUT', '/plain/ttl', undefined, { ...json, 'stream-ttl': '0' })
+    await s.say(404, 'GET', '/plain/ttl?offset=-1')
+  },
+
+  async forks(s) {
+    const of = (source, offset, sub) => ({
+      'stream-forked-from': source,
+      ...(offset && { 'stream-fork-offset': offset }),
+      ...(sub && { 'stream-fork-sub-offset': `${sub}` }),
+    })
+    const first = (await s.say(201, 'PUT', '/plain/source', [event('note', 'a', 1)])).headers['stream-next-offset']
+    await s.say(204, 'POST', '/plain/source', '[{"a":1,"b":12345678901234567890}, {"headers":{"operation":"insert"}}, "x,y"]', json)
+    await s.say(201, 'PUT', '/plain/fork', undefined, of('/plain/source'))
+    await s.say(200, 'PUT', '/plain/fork', undefined, of('/plain/source'))
+    await s.say(201, 'PUT', '/plain/early', ['own'], of('/plain/source', first))
+    await s.say(201, 'PUT', '/plain/copied', undefined, of('/plain/source', first, 2))
+    await s.say(201, 'PUT', '/plain/chain', undefined, of('/plain/copied'))
+    await s.say(400, 'PUT', '/plain/far', undefined, of('/plain/source', first, 4))
+    await s.say(400, 'PUT', '/plain/far', undefined, of('/plain/source', '9999999999999999_9999999999999999'))
+    await s.say(400, 'PUT', '/plain/far', undefined, { 'stream-fork-offset': first })
+    await s.say(404, 'PUT', '/plain/far', undefined, of('/plain/nowhere'))
+    await s.say(409, 'PUT', '/plain/far', undefined, { ...plain, ...of('/plain/source') })
+    await s.say(401, 'PUT', '/plain/far', undefined, { ...of('/task/child/main'), ...as('user:bob') })
+    await s.say(204, 'POST', '/plain/chain', ['end'])
+    for (const name of ['source', 'fork', 'early', 'copied', 'chain']) await s.say(200, 'GET', `/plain/${name}?offset=-1`)
+    await s.say(200, 'GET', `/plain/chain?offset=${first}`)
+    await s.say(204, 'DELETE', '/plain/source')
+    await s.say(410, 'GET', '/plain/source?offset=-1')
+    await s.say(410, 'POST', '/plain/source', ['x'])
+    await s.say(409, 'PUT', '/plain/source', ['x'])
+    await s.say(409, 'PUT', '/plain/far', undefined, of('/plain/source'))
+    await s.say(204, 'DELETE', '/plain/copied')
+    await s.say(200, 'GET', '/plain/chain?offset=-1')
+    for (const name of ['fork', 'early', 'chain']) await s.say(204, 'DELETE', `/plain/${name}`)
+    await s.say(404, 'GET', '/plain/source?offset=-1')
+  },
+
+  async 'a long stream, sealed'(s) {
+    await s.say(201, 'PUT', '/plain/long', undefined, plain)
+    const offsets = []
+    for (let n = 0; n < 150; n++) {
+      offsets.push((await s.say(204, 'POST', '/plain/long', `${n}: ${'x'.repeat(1_000)}\n`, plain)).headers['stream-next-offset'])
+    }
+    const fork = { 'stream-forked-from': '/plain/long', 'stream-fork-offset': offsets[70], 'stream-fork-sub-offset': '3' }
+    await s.say(201, 'PUT', '/plain/before', undefined, fork)
+    await s.advance(10_000)
+    await s.say(201, 'PUT', '/plain/after', undefined, fork)
+    for (const name of ['long', 'before', 'after']) await s.say(200, 'GET', `/plain/${name}?offset=${offsets[60]}`)
+    await s.say(204, 'DELETE', '/plain/long')
+    await s.say(200, 'GET', '/plain/after?offset=-1')
+    for (const name of ['before', 'after']) await s.say(204, 'DELETE', `/plain/${name}`)
+    await s.advance(1)
+  },
+
+  async 'a subscription with a webhook'(s) {
+    const at = '/__ds/subscriptions/told%20of'
+    const body = { type: 'webhook', pattern: 'told/*', streams: ['awaited/stream'], webhook: { url: s.hook.url }, lease_ttl_ms: 5_000, description: 'ü' }
+    await s.say(201, 'PUT', '/told/a', [1])
+    await s.say(201, 'PUT', at, body)
+    await s.say(200, 'PUT', at, body)
+    await s.say(409, 'PUT', at, { ...body, description: 'u' })
+    await s.say(400, 'PUT', '/__ds/subscriptions/x', {})
+    await s.say(400, 'PUT', '/__ds/subscriptions/x', { ...body, webhook: { url: 'http://10.0.0.1' } })
+    await s.say(401, 'GET', at, undefined, as('user:bob'))
+    await s.say(404, 'GET', '/__ds/subscriptions/x')
+    await s.say(405, 'PATCH', at)
+    await s.say(204, 'POST', `${at}/streams`, { streams: ['/told/more/'] })
+    await s.say(204, 'DELETE', `${at}/streams/told%2Fmore`)
+    // What the endpoint answers arrives when it will: an answer that can be seen can be waited for.
+    const told = async (status) => {
+      const wake = await s.webhook()
+      await s.until(at, ({ last_error }) => last_error === `the webhook answered ${status}`)
+      return wake
+    }
+    for (const status of [500, 501, 502]) s.hook.answerOnce({ status })
+    await s.say(204, 'POST', '/told/a', [2])
+    const wake = await told(500)
+    await s.say(200, 'GET', at)
+    const callback = (status, wake, more, token = wake.callback_token) =>
+      s.say(status, 'POST', `${at}/callback`, { wake_id: wake.wake_id, generation: wake.generation, ...more }, bearer(token))
+    await callback(401, wake, {}, 'nonsense')
+    await callback(409, wake, { acks: [{ stream: 'told/a', offset: '-1' }] })
+    await s.say(201, 'PUT', '/told/b', ['new'])
+    await callback(200, wake)
+    await callback(200, wake, { acks: wake.streams.map(({ path, tail_offset }) => ({ path, offset: tail_offset })), done: true })
+    const next = await told(501)
+    await callback(200, next)
+    await s.advance(5_000)
+    const last = await told(502)
+    await callback(409, next)
+    await callback(200, last, { acks: last.streams.map(({ path, tail_offset }) => ({ path, offset: tail_offset })), done: true })
+    await s.say(200, 'GET', at)
+    await s.say(204, 'DELETE', '/told/a')
+    await s.say(200, 'GET', at)
+    await s.say(204, 'DELETE', at)
+    await callback(404, last)
+    await s.say(400, 'POST', '/__ds/subscriptions/x/streams', { streams: [''] })
+  },
+
+  async 'a subscription that is pulled'(s) {
+    const at = '/__ds/subscriptions/pulled'
+    const call = (status, verb, body, token) => s.say(status, 'POST', `${at}/${verb}`, body, token ? bearer(token) : {})
+    await s.say(201, 'PUT', at, { type: 'pull-wake', streams: ['pull/a', 'pull/b'], wake_stream: 'pull/wakes', lease_ttl_ms: 5_000 })
+    await s.say(201, 'PUT', '/pull/a', undefined, json)
+    await call(409, 'claim', { worker: 'r1' })
+    await call(400, 'claim', {})
+    await s.say(204, 'POST', '/pull/a', [1])
+    const claimed = (await call(200, 'claim', { worker: 'r1' })).json
+    const proof = { wake_id: claimed.wake_id, generation: claimed.generation }
+    await call(409, 'claim', { worker: 'r2' })
+    await call(401, 'ack', proof)
+    await call(409, 'ack', { ...proof, generation: 7 }, claimed.token)
+    await call(400, 'ack', { ...proof, acks: [{ stream: 'pull/a' }] }, claimed.token)
+    await call(200, 'ack', { ...proof, acks: [{ stream: 'pull/a', offset: claimed.streams[0].tail_offset }] }, claimed.token)
+    await s.say(201, 'PUT', '/pull/b', [2])
+    await call(204, 'release', proof, claimed.token)
+    await s.advance(5_000)
+    await s.say(200, 'GET', '/pull/wakes?offset=-1')
+    const again = (await call(200, 'claim', { worker: 'r2' })).json
+    await s.advance(5_000)
+    await call(409, 'ack', { wake_id: again.wake_id, generation: again.generation }, again.token)
+    const last = (await call(200, 'claim', { worker: 'r3' })).json
+    const acks = last.streams.map(({ path, tail_offset }) => ({ stream: path, offset: tail_offset }))
+    await call(200, 'ack', { wake_id: last.wake_id, generation: last.generation, acks, done: true }, last.token)
+    await s.say(200, 'GET', '/pull/wakes?offset=-1')
+    await s.say(200, 'GET', at)
+  },
+
+  async 'new signing keys'(s) {
+    const keys = '/_reveille/signing-keys'
+    await s.say(200, 'GET', keys)
+    await s.say(401, 'POST', keys, {}, as('user:bob'))
+    await s.say(201, 'POST', keys, {})
+    await s.say(200, 'GET', '/__ds/jwks.json')
+    await s.advance(300_000)
+    await s.say(200, 'GET', keys)
+    await s.advance(600_000)
+    await s.say(200, 'GET', '/__ds/jwks.json')
+    await s.say(201, 'POST', keys, { at_once: true })
+    await s.say(200, 'GET', keys)
   },
 
   async runners(s) {

@@ -2,15 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { Subscription } from '../harness/subscription.mjs'
 import { change, finish, world } from '../harness/world.mjs'
 
 const producer = { 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' }
 
-test('commands stay within their rows', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const runner = await w.runner()
-  const hook = await w.hook()
+/** Keeps the costs of a test's commands: `cost` notes one and hands its answer on, `check` fails over budget. */
+function ledger(t) {
   const costs = []
   const cost = (command, budget, answer) => {
     assert.ok(answer.status < 300, `${command}: ${answer.status} ${answer.text}`)
@@ -21,6 +19,22 @@ test('commands stay within their rows', async (t) => {
     costs.push({ command, rows: Number(rows), budget, statements: Number(statements) })
     return answer
   }
+  const check = () => {
+    const width = Math.max(...costs.map(({ command }) => command.length))
+    for (const { command, rows, budget, statements } of costs) {
+      t.diagnostic(`${command.padEnd(width)}  ${String(rows).padStart(2)} of ${String(budget).padStart(2)} rows, ${statements} statements`)
+    }
+    assert.deepEqual(costs.filter(({ rows, budget }) => rows > budget), [])
+  }
+  return { cost, check }
+}
+
+test('commands stay within their rows', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const runner = await w.runner()
+  const hook = await w.hook()
+  const { cost, check } = ledger(t)
   const entity = (id) => `/_electric/entities/${w.name}/${id}`
 
   // Everything is warm: the tables of the first of anything are not what is measured.
@@ -61,10 +75,69 @@ test('commands stay within their rows', async (t) => {
   cost('heartbeat of a runner', 1, await w.post(`/_electric/runners/${runner.id}/heartbeat`, { lease_ms: 1_000 }))
   cost('read', 0, await w.get(`${path}?offset=-1`))
 
-  const width = Math.max(...costs.map(({ command }) => command.length))
-  for (const { command, rows, budget, statements } of costs) {
-    t.diagnostic(`${command.padEnd(width)}  ${String(rows).padStart(2)} of ${String(budget).padStart(2)} rows, ${statements} statements`)
-  }
   for (const id of ['plain', 'hooked', 'told', 'child']) await w.delete(entity(id))
-  assert.deepEqual(costs.filter(({ rows, budget }) => rows > budget), [])
+  check()
+})
+
+test('streams and their subscriptions stay within their rows', async (t) => {
+  const w = await world(t)
+  const hook = await w.hook()
+  const { cost, check } = ledger(t)
+  const at = (name) => `/plain/${w.name}/${name}`
+  const json = { 'content-type': 'application/json' }
+  const create = (name, headers, body) => w.http('PUT', at(name), { headers: { ...json, ...headers }, body })
+  const fork = (offset, sub) => ({ 'stream-forked-from': at('plain'), 'stream-fork-offset': offset, 'stream-fork-sub-offset': sub })
+
+  cost('create', 2, await create('plain', {}))
+  cost('create with content', 3, await create('full', {}, '[1]'))
+  cost('create with a window', 3, await create('lasting', { 'stream-ttl': '600' }))
+  const offset = (await w.head(at('plain'))).headers['stream-next-offset']
+  await w.post(at('plain'), [1, 2])
+  cost('append within the window', 2, await w.post(at('lasting'), [1]))
+  await w.advance(30_000)
+  cost('append that slides the window', 2, await w.post(at('lasting'), [1]))
+  cost('read', 0, await w.get(at('lasting')))
+  cost('close', 1, await w.http('POST', at('full'), { headers: { 'stream-closed': 'true' } }))
+  cost('fork', 3, await create('fork', fork(offset, '0')))
+  cost('fork with a copy', 4, await create('copy', fork(offset, '1')))
+  cost('append to a fork', 2, await w.post(at('fork'), [1]))
+  cost('delete a fork', 3, await w.delete(at('fork')))
+
+  const webhook = new Subscription(w, `${w.name}-hook`)
+  const pulled = new Subscription(w, `${w.name}-pull`)
+  const streams = [at('a'), at('b')]
+  for (const name of ['a', 'b', 'c']) await create(name, {})
+  await w.put(at('wakes'), [])
+  cost('subscribe to two streams', 8, await webhook.put({ type: 'webhook', streams, webhook: { url: hook.url } }))
+  cost('subscribe to a pattern', 5, await pulled.put({ type: 'pull-wake', pattern: `plain/${w.name}/p/*`, wake_stream: at('wakes') }))
+  cost('subscribe again', 0, await webhook.put({ type: 'webhook', streams, webhook: { url: hook.url } }))
+  cost('follow one more', 2, await webhook.add([at('c')]))
+  cost('follow it no longer', 1, await webhook.remove(encodeURIComponent(at('c').slice(1))))
+
+  cost('append that wakes a webhook', 2 + 12, await w.post(at('a'), [1]))
+  const wake = await webhook.woken(hook)
+  await w.settle()
+  cost('append while a wake is in flight', 2, await w.post(at('b'), [1]))
+  cost('callback that keeps it', 1, await wake.answer())
+  cost('callback that acknowledges', 2, await wake.answer({ acks: wake.acks }))
+  cost('callback that is done, and wakes again', 5, await wake.answer({ done: true }))
+  const again = await webhook.woken(hook)
+  await w.settle()
+  cost('callback that is done', 5, await again.done())
+
+  await create('p/a', {})
+  cost('first append, that a pattern follows and announces', 2 + 12, await w.post(at('p/a'), [1]))
+  await pulled.claim().then((first) => first.done())
+  cost('append that announces a wake', 2 + 12, await w.post(at('p/a'), [1]))
+  const claimed = cost('claim', 4, await pulled.tryClaim())
+  const { wake_id, generation, token, streams: links } = claimed.json
+  const acks = links.map(({ path, tail_offset }) => ({ stream: path, offset: tail_offset }))
+  cost('heartbeat', 1, await pulled.call('ack', { wake_id, generation }, token))
+  cost('ack', 2, await pulled.call('ack', { wake_id, generation, acks }, token))
+  cost('done', 5, await pulled.call('ack', { wake_id, generation, done: true }, token))
+  await w.post(at('p/a'), [1])
+  const released = await pulled.claim()
+  cost('release, that announces again', 5, await released.release())
+  cost('delete a subscription', 5, await webhook.delete())
+  check()
 })

@@ -119,3 +119,11 @@ test('an append to no stream is a 404', async (t) => {
   const [w, path] = await stream(t)
   assert.equal((await w.post(`${path}x`, [1])).status, 404)
 })
+
+test('whether there is a stream is asked before what is appended to it', async (t) => {
+  const [w, path] = await stream(t)
+  for (const body of [undefined, '', '{', '[]']) assert.equal((await w.post(`${path}x`, body)).status, 404, String(body))
+  await w.http('PUT', `${path}-fork`, { headers: { 'stream-forked-from': path } })
+  await w.delete(path)
+  for (const body of [undefined, '', '{', '[]']) assert.equal((await w.post(path, body)).status, 410, String(body))
+})

@@ -75,3 +75,25 @@ for (const value of ['false', '1', 'yes', '']) {
     assert.equal((await w.post(path, ['c'])).status, 204)
   })
 }
+
+for (const value of ['TRUE', 'True']) {
+  test(`stream-closed: "${value}" closes`, async (t) => {
+    const [w, path] = await stream(t)
+    assert.equal((await w.http('POST', path, { headers: { 'stream-closed': value } })).headers['stream-closed'], 'true')
+    assert.equal((await w.put(`${path}2`, ['all'], { headers: { 'stream-closed': value } })).headers['stream-closed'], 'true')
+  })
+}
+
+test('a close takes a number of its producer; with one that was used it closes nothing, and says so', async (t) => {
+  const [w, path] = await stream(t)
+  const producer = (seq) => ({ 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': String(seq) })
+  for (let n = 0; n < 3; n++) await w.post(path, [n], { headers: producer(n) })
+  const late = await w.http('POST', path, { headers: { ...producer(1), ...closing } })
+  assert.deepEqual([late.status, late.headers['stream-closed'], late.headers['producer-seq']], [204, undefined, '2'])
+  assert.equal((await w.http('POST', path, { headers: { ...producer(4), ...closing } })).status, 409)
+  assert.equal((await w.head(path)).headers['stream-closed'], undefined)
+  for (let n = 0; n < 2; n++) {
+    const closed = await w.http('POST', path, { headers: { ...producer(3), ...closing } })
+    assert.deepEqual([closed.status, closed.headers['stream-closed'], closed.headers['producer-seq']], [204, 'true', '3'])
+  }
+})

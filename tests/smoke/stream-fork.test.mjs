@@ -249,6 +249,26 @@ test('forks of forks go 64 deep, and no deeper', async (t) => {
   assert.match(answer.text, /fork 64 deep/)
 })
 
+test('of the same fork asked for many times at once one is made', async (t) => {
+  const { w, at, fork, status } = await forks(t, ['[1]'])
+  const answers = await Promise.all(Array.from({ length: 10 }, () => fork('fork')))
+  assert.deepEqual(answers.map((answer) => answer.status).sort(), [...Array(9).fill(200), 201])
+  await w.delete(at('source'))
+  await w.delete(at('fork'))
+  assert.equal(await status('source'), 404)
+})
+
+test('the path of the source is read as that of a request is', async (t) => {
+  const { w, at, offsets } = await forks(t, ['[1]'])
+  for (const [n, source] of [at('./source'), at('x/../source'), at('%2e/source'), at('x\\..\\source')].entries()) {
+    assert.equal((await w.http('PUT', at(`fork${n}`), { headers: branch(source, offsets[1]) })).status, 201, source)
+    assert.equal((await w.http('PUT', at(`fork${n}`), { headers: branch(at('source'), offsets[1]) })).status, 200, source)
+  }
+  for (const source of [at('s%6Furce'), at('source/'), `http://x${at('source')}`]) {
+    assert.notEqual((await w.http('PUT', at('other'), { headers: branch(source) })).status, 201, source)
+  }
+})
+
 // Reading.
 
 test('a fork of a fork may begin before the first', async (t) => {

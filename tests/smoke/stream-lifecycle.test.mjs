@@ -24,11 +24,22 @@ test('a stream is created once, and again by the same request', async (t) => {
   assert.equal((await w.http('PUT', path, { headers: { ...json.headers, 'stream-closed': 'true' } })).status, 409)
 })
 
-test('a stream without a content type is octets', async (t) => {
+for (const type of [undefined, '', ' ', 'nonsense', '/json', 'text/']) {
+  test(`a stream without a content type is octets: ${JSON.stringify(type)}`, async (t) => {
+    const w = await world(t)
+    const headers = type === undefined ? {} : { 'content-type': type }
+    const answer = await w.http('PUT', `/plain/${w.name}/s`, { headers })
+    assert.equal(answer.status, 201)
+    assert.equal(answer.headers['content-type'], 'application/octet-stream')
+  })
+}
+
+test('a body is ignored when the stream exists', async (t) => {
   const w = await world(t)
-  const answer = await w.http('PUT', `/plain/${w.name}/s`)
-  assert.equal(answer.status, 201)
-  assert.equal(answer.headers['content-type'], 'application/octet-stream')
+  const path = `/plain/${w.name}/s`
+  await w.put(path, [1])
+  for (const body of ['[2]', '{']) assert.equal((await w.put(path, body)).status, 200)
+  assert.deepEqual(await w.read(path), [1])
 })
 
 test('a stream can begin with content', async (t) => {
@@ -96,4 +107,40 @@ test('text and octets are kept as they are', async (t) => {
     assert.equal(answer.headers['content-type'], type)
     assert.deepEqual(answer.bytes, Buffer.concat(parts.map((part) => Buffer.from(part))))
   }
+})
+
+test('a path is what the URL standard makes of it, and is kept so', async (t) => {
+  const w = await world(t)
+  const at = (rest) => `/plain/${w.name}/${rest}`
+  // Each of them is one stream, by whichever name.
+  const streams = [
+    ['a', './a', 'x/../a', '%2E/a', 'x/%2e%2e/a', 'x\\..\\a'],
+    ['%61'],
+    ['a%20b', 'x/../a%20b'],
+    ['a%2Fb'],
+    ['a/b', 'a\\b'],
+    ['a//b'],
+    ['a/'],
+    ['A'],
+    ["~!$&'()*+,;=:@"],
+  ]
+  for (const [first] of streams) assert.equal((await w.put(at(first), [first])).status, 201, first)
+  for (const names of streams) {
+    for (const name of names) assert.deepEqual(await w.read(at(name)), [names[0]], name)
+  }
+})
+
+test('what a long stream leaves behind does not come back, nor is what follows taken for it', async (t) => {
+  const w = await world(t)
+  const path = `/plain/${w.name}/s`
+  const headers = { 'content-type': 'text/plain' }
+  for (let round = 0; round < 3; round++) {
+    assert.equal((await w.http('PUT', path, { headers })).status, 201)
+    for (let n = 0; n < 3; n++) await w.post(path, `${round}`.repeat(2_500_000), { headers })
+    assert.equal((await w.delete(path)).status, 204)
+    assert.equal((await w.get(path)).status, 404)
+  }
+  assert.equal((await w.put(path, 'anew', { headers })).status, 201)
+  await w.advance(60_000)
+  assert.equal((await w.get(path)).text, 'anew')
 })

@@ -124,6 +124,7 @@ const told = [
   [{}, {}],
   [{ 'stream-ttl': '3600' }, { 'stream-ttl': '3600' }],
   [{ 'stream-expires-at': '2100-01-01T00:00:00.5+02:00' }, { 'stream-expires-at': '2100-01-01T00:00:00.5+02:00' }],
+  [{ 'stream-expires-at': '9999-12-31T23:59:59.999Z' }, { 'stream-expires-at': '9999-12-31T23:59:59.999Z' }],
 ]
 for (const [asked, tells] of told) {
   test(`HEAD tells the lifetime as it was asked for: ${JSON.stringify(asked)}`, async (t) => {
@@ -155,7 +156,7 @@ for (const [first, second, status] of same) {
 
 const malformed = [
   ...['', '00060', '+60', '-1', '60.5', '1e3', 'abc', '1 2', '0x10', '99999999999999999999'].map((ttl) => ({ 'stream-ttl': ttl })),
-  ...['', 'not-a-timestamp', '2100-01-01', '2100-01-01T00:00:00', '2100-13-01T00:00:00Z', '2100-02-30T00:00:00Z', '4102444800']
+  ...['', 'not-a-timestamp', '2100-01-01', '2100-01-01T00:00:00', '2100-13-01T00:00:00Z', '2100-02-30T00:00:00Z', '2100-01-01T00:00:00+24:00', '4102444800']
     .map((at) => ({ 'stream-expires-at': at })),
   { 'stream-ttl': '60', 'stream-expires-at': '2100-01-01T00:00:00Z' },
 ]

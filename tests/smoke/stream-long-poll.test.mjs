@@ -24,7 +24,7 @@ test('what is there already is answered at once, with a cursor', async (t) => {
   assert.equal(answer.headers['stream-up-to-date'], 'true')
 })
 
-for (const from of [START, '-1', 'now']) {
+for (const from of [START, '-1', 'now', '9999999999999999_9999999999999999']) {
   test(`a reader that waits from ${from} gets what comes`, async (t) => {
     const [w, path, poll] = await stream(t)
     const waiting = poll(from)

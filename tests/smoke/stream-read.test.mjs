@@ -78,6 +78,26 @@ test('a reader with the right tag is told that nothing changed', async (t) => {
   assert.equal(closed.status, 200)
 })
 
+for (const [shape, same] of [['"x", TAG', true], ['W/TAG', true], ['*', true], ['"x"', false], ['x', false]]) {
+  test(`a tag may be given as ${shape}`, async (t) => {
+    const [w, path] = await stream(t, ['a'])
+    const { etag } = (await w.get(`${path}?offset=-1`)).headers
+    const answer = await w.get(`${path}?offset=-1`, { headers: { 'if-none-match': shape.replace('TAG', etag) } })
+    assert.equal(answer.status, same ? 304 : 200)
+  })
+}
+
+test('what has been written may be cached, what is asked of now may not', async (t) => {
+  const [w, path, [first]] = await stream(t, ['a', 'b'])
+  for (const offset of ['-1', first]) {
+    const { headers } = await w.get(`${path}?offset=${offset}`)
+    assert.equal(headers['cache-control'], 'private, max-age=60, stale-while-revalidate=300')
+    assert.match(headers.etag, /^"[^"]+"$/)
+  }
+  const { headers } = await w.get(`${path}?offset=now`)
+  assert.deepEqual([headers['cache-control'], headers.etag], ['no-store', undefined])
+})
+
 test('following the offsets reads a long stream whole, in order', async (t) => {
   const long = Array.from({ length: 40 }, (_, n) => ({ n, pad: 'x'.repeat(50_000) }))
   const [w, path] = await stream(t, long)

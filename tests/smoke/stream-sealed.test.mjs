@@ -9,10 +9,10 @@ import { world } from '../harness/world.mjs'
 
 const SEALING = 10_000
 
-/** A stream of many appends, written by several hands at once: `ends` are the offsets after each, in order. */
+/** A stream of many appends, written by several hands at once: `ends` are the offsets after each, `bodies` what they were. */
 class Long {
   constructor(w, type, path = `/plain/${w.name}/s`) {
-    Object.assign(this, { w, path, headers: { 'content-type': type }, json: type === 'application/json', ends: [START] })
+    Object.assign(this, { w, path, headers: { 'content-type': type }, json: type === 'application/json', appends: [[START]] })
   }
 
   async create() {
@@ -20,17 +20,26 @@ class Long {
     return this
   }
 
-  async append(bodies, hands = 16) {
+  async append(bodies) {
     const rest = bodies[Symbol.iterator]()
     const write = async () => {
       for (const body of rest) {
         const answer = await this.w.http('POST', this.path, { headers: this.headers, body })
         assert.equal(answer.status, 204, answer.text)
-        this.ends.push(answer.headers['stream-next-offset'])
+        this.appends.push([answer.headers['stream-next-offset'], body])
       }
     }
-    await Promise.all(Array.from({ length: hands }, write))
-    this.ends.sort()
+    await Promise.all(Array.from({ length: 16 }, write))
+    this.appends.sort(([a], [b]) => (a < b ? -1 : 1))
+    return this
+  }
+
+  get ends() {
+    return this.appends.map(([end]) => end)
+  }
+
+  get bodies() {
+    return this.appends.slice(1).map(([, body]) => body)
   }
 
   /** Everything after an offset, in as many reads as it takes. */
@@ -59,15 +68,9 @@ class Long {
   }
 }
 
-/** A stream whose order is that of its bodies. */
-async function inOrder(w, type, bodies) {
-  const long = await new Long(w, type).create()
-  await long.append(bodies, 1)
-  return long
-}
-
 const many = (count, make) => Array.from({ length: count }, (_, n) => make(n))
-const pad = (n) => 'x'.repeat((n * 137) % 700)
+const pad = (n, most = 700) => 'x'.repeat((n * 137) % most)
+const line = (n) => `${n}: ${pad(n, 2_000)} é\r\n`
 const bodies = {
   'application/json': (n) =>
     n % 3 === 0
@@ -80,13 +83,13 @@ for (const [type, body] of Object.entries(bodies)) {
   test(`what is sealed reads as it did: ${type}`, async (t) => {
     const w = await world(t)
     const long = await new Long(w, type).create()
-    await long.append(many(700, body))
+    await long.append(many(450, body))
     const before = await long.views()
     await w.advance(SEALING)
     assert.deepEqual(await long.views(), before)
 
     // It goes on, and what has come since is sealed in its turn.
-    await long.append(many(500, body))
+    await long.append(many(400, body))
     const later = await long.views()
     assert.ok(later.get('-1').startsWith(before.get('-1')))
     await w.advance(SEALING)
@@ -96,8 +99,8 @@ for (const [type, body] of Object.entries(bodies)) {
 
 test('forks made before and after the sealing, at offsets in its midst, hold the same', async (t) => {
   const w = await world(t)
-  const long = await inOrder(w, 'application/json', many(500, (n) => `[${n},{"n":${n},"pad":"${pad(n)}"},[${n}]]`))
-  const places = [3, 200, 350, 499].flatMap((n) => [[long.ends[n], 0], [long.ends[n], 2], [long.ends[n], 3]])
+  const long = await (await new Long(w, 'application/json').create()).append(many(170, (n) => `[${n},{"n":${n},"pad":"${pad(n, 2_000)}"},[${n}]]`))
+  const places = [3, 100, 169].flatMap((n) => [[long.ends[n], 0], [long.ends[n], 2], [long.ends[n], 3]])
   const names = []
   for (const when of ['before', 'after']) {
     for (const [index, [at, sub]] of places.entries()) {
@@ -107,7 +110,7 @@ test('forks made before and after the sealing, at offsets in its midst, hold the
     }
     if (when === 'before') await w.advance(SEALING)
   }
-  const flat = many(500, (n) => [`${n}`, `{"n":${n},"pad":"${pad(n)}"}`, `[${n}]`]).flat()
+  const flat = long.bodies.flatMap((body) => JSON.parse(body).map((message) => JSON.stringify(message)))
   for (const name of names) {
     const [at, sub] = places[Number(name.replace(/\D/g, ''))]
     const want = flat.slice(0, long.ends.indexOf(at) * 3 + sub)
@@ -115,16 +118,16 @@ test('forks made before and after the sealing, at offsets in its midst, hold the
     assert.equal(await long.from(long.ends[2], `${long.path}-${name}`), want.slice(6).join(','), name)
   }
   // A sub-offset still ends with its own append.
-  assert.equal((await long.fork('more', long.ends[200], 4)).status, 400)
+  assert.equal((await long.fork('more', long.ends[100], 4)).status, 400)
 })
 
 test('a fork that grows long is sealed by itself', async (t) => {
   const w = await world(t)
-  const long = await inOrder(w, 'text/plain', many(450, bodies['text/plain']))
+  const long = await (await new Long(w, 'text/plain').create()).append(many(170, line))
   await w.advance(SEALING)
-  await long.fork('own', long.ends[200], 7)
+  await long.fork('own', long.ends[100], 7)
   const own = new Long(w, 'text/plain', `${long.path}-own`)
-  await own.append(many(450, (n) => `own ${n} ${pad(n)}`))
+  await own.append(many(170, (n) => `own ${line(n)}`))
   const before = await own.views()
   await w.advance(SEALING)
   assert.deepEqual(await own.views(), before)
@@ -134,8 +137,8 @@ test('a fork that grows long is sealed by itself', async (t) => {
 
 test('large appends stay between the small ones, in their order', async (t) => {
   const w = await world(t)
-  const sizes = [...many(200, () => 500), 70_000, 70_000, ...many(3, () => 9), 900_000, ...many(400, () => 400), 65_536, 1]
-  const long = await inOrder(w, 'text/plain', sizes.map((size, n) => `${n}:`.padEnd(size, String(n % 10))))
+  const sizes = [...many(100, () => 800), 70_000, 70_000, ...many(3, () => 9), 900_000, ...many(150, () => 1_000), 65_536, 1]
+  const long = await (await new Long(w, 'text/plain').create()).append(sizes.map((size, n) => `${n}:`.padEnd(size, String(n % 10))))
   const before = await long.views(31)
   await w.advance(SEALING)
   assert.deepEqual(await long.views(31), before)
@@ -143,24 +146,24 @@ test('large appends stay between the small ones, in their order', async (t) => {
 
 test('who follows is not disturbed', async (t) => {
   const w = await world(t)
-  const long = await inOrder(w, 'text/plain', many(450, bodies['text/plain']))
-  const reader = await w.follow(`${long.path}?offset=${long.ends[400]}&live=sse`)
-  const want = (await long.from(long.ends[400])).replaceAll('\r\n', '\n')
+  const long = await (await new Long(w, 'text/plain').create()).append(many(170, line))
+  const reader = await w.follow(`${long.path}?offset=${long.ends[150]}&live=sse`)
+  const want = (await long.from(long.ends[150])).replaceAll('\r\n', '\n')
   assert.equal((await reader.next()).text, want)
   assert.equal((await reader.next()).event, 'control')
   await w.advance(SEALING)
-  await long.append(['next'], 1)
+  await long.append(['next'])
   assert.equal((await reader.next()).text, 'next')
 })
 
 test('a sealed stream is deleted, and its path is free', async (t) => {
   const w = await world(t)
-  const long = await inOrder(w, 'text/plain', many(450, bodies['text/plain']))
+  const long = await (await new Long(w, 'text/plain').create()).append(many(170, line))
   await w.advance(SEALING)
   assert.equal((await w.delete(long.path)).status, 204)
   assert.equal((await w.get(long.path)).status, 404)
   await long.create()
-  await long.append(['anew'], 1)
+  await long.append(['anew'])
   await w.advance(SEALING)
   assert.equal(await long.from('-1'), 'anew')
 })
@@ -174,7 +177,7 @@ test('a restart changes nothing, before the sealing and after', async (t) => {
     w.testId = `${w.name}-${id}`
   }
   const long = await new Long(w, 'application/json').create()
-  await long.append(many(500, bodies['application/json']))
+  await long.append(many(450, bodies['application/json']))
   const before = await long.views()
   await again('unsealed')
   assert.deepEqual(await long.views(), before)

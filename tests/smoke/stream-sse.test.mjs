@@ -36,7 +36,7 @@ test('a follower catches up, is told so, and gets what comes', async (t) => {
   reader.close()
 })
 
-for (const from of ['-1', START, 'now']) {
+for (const from of ['-1', START, 'now', '9999999999999999_9999999999999999']) {
   test(`a follower of an empty stream from ${from} is told at once that it is at the start`, async (t) => {
     const [w, path] = await stream(t)
     const reader = await w.follow(`${path}?offset=${from}&live=sse`)

@@ -108,6 +108,22 @@ test('nobody’s stream is written that the server owns', async (t) => {
   refuses(answer, 401, 'UNAUTHORIZED')
 })
 
+test('a wake stream that has become the server’s is written no more', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const stream = await jsonStream(w, 's')
+  for (const [n, path] of [`/runners/${w.name}/wake`, `/${w.name}/e/main`].entries()) {
+    const bobs = { id: `${w.name}-${n}`, as: 'user:bob' }
+    const subscription = await Subscription.make(w, { type: 'pull-wake', streams: [stream.bare], wake_stream: path }, bobs)
+    await (n === 0 ? w.runner(w.name, { as: 'user:alice' }) : w.spawn(w.name, 'e', {}, { as: 'user:alice' }))
+    const tail = await w.tail(path)
+    await stream.append()
+    assert.equal(await w.tail(path), tail)
+    assert.match((await subscription.shown()).last_error, /is (a runner|an entity)'s/)
+    await (await subscription.claim()).done()
+  }
+})
+
 // Claiming.
 
 test('a claim gives the wake, its token and every stream', async (t) => {

@@ -3,7 +3,7 @@
 /** A request's parts as the engine takes them. */
 export class Call {
   constructor(request) {
-    const { url } = request
+    const url = standard(request.url)
     const slash = url.indexOf('/', url.indexOf('://') + 3)
     const [target] = url.slice(slash).split('#', 1)
     const mark = target.indexOf('?')
@@ -19,6 +19,11 @@ export class Call {
     const others = this.headers.split('\n').filter((line) => !line.startsWith(`${name}: `)).join('\n')
     this.headers = value ? `${others}${name}: ${value}\n` : others
   }
+}
+
+/** A URL as the standard has it: workerd's own parser leaves some of it as it came. */
+function standard(url) {
+  return /%2e|\\/i.test(url) ? new URL(url).href : url
 }
 
 /** A principal as a header can carry it, whatever its name. */

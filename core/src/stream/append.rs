@@ -38,8 +38,10 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if !empty && content_type.is_none() {
         return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append with a body names its `content-type`").into());
     }
+    let used = stream.lifetime.use_at(tx.now);
     if stream.closed {
-        return answer_closed(&stream, producer.as_ref(), empty).map(Done::from);
+        let repeat = answer_closed(&stream, producer.as_ref(), empty)?;
+        return remember(tx, &stream, used).map(|()| repeat.into());
     }
     if let Some(given) = content_type.filter(|given| !empty && !stream.takes(given)) {
         let message = format!("the stream holds `{}`, not `{given}`", stream.content_type);
@@ -48,7 +50,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if let Some(producer) = &producer
         && let Some(repeat) = judge_producer(tx, &stream, producer)?
     {
-        return Ok(repeat.into());
+        return remember(tx, &stream, used).map(|()| repeat.into());
     }
     let content = if empty { None } else { Some(Content::parse(stream.is_json(), &request.body)?) };
     if content.as_ref().is_some_and(Content::is_empty) {
@@ -59,7 +61,6 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     let sequenced = check_seq(&mut stream, seq_of(request)?)?;
 
-    let used = stream.lifetime.use_at(tx.now);
     stream.closed = closing;
     if let Some(content) = &content {
         write(tx, &mut stream, content, cause)?;
@@ -70,11 +71,16 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if closing {
         stream.closed_by = producer.as_ref().map(closer);
         close(tx, &mut stream)?;
-    } else if sequenced || used {
-        tx.update_stream(&stream)?;
+    } else {
+        remember(tx, &stream, sequenced || used)?;
     }
     let status = if producer.is_some() && content.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
     Ok(answer(&stream, status, producer.as_ref().map(|p| (p.epoch, p.seq))).into())
+}
+
+/// Writes what has changed of a stream, if anything has: a repeated append is a use, too.
+fn remember(tx: &Tx<'_>, stream: &StreamRow, changed: bool) -> Result<(), Error> {
+    if changed { Ok(tx.update_stream(stream)?) } else { Ok(()) }
 }
 
 /// An append to a closed stream: 409, unless it repeats the close that was accepted.

@@ -109,14 +109,24 @@ fn rfc3339(text: &str) -> Option<Time> {
             return None;
         }
     }
-    let zoned = match bytes.len() - zone {
-        1 => shape(b"Z", zone),
-        6 => shape(b"+00:00", zone) || shape(b"-00:00", zone),
-        _ => false,
+    let minutes = match bytes.len() - zone {
+        1 if shape(b"Z", zone) => 0,
+        6 if shape(b"+00:00", zone) || shape(b"-00:00", zone) => {
+            let two = |at: usize| i64::from(bytes[at] - b'0') * 10 + i64::from(bytes[at + 1] - b'0');
+            let (hours, minutes) = (two(zone + 1), two(zone + 4));
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            (hours * 60 + minutes) * if bytes[zone] == b'-' { -1 } else { 1 }
+        }
+        _ => return None,
     };
-    let stamp: jiff::Timestamp = zoned.then(|| text.to_ascii_uppercase().parse().ok()).flatten()?;
+    // By the calendar: a timestamp of `jiff` ends a day before the last year does.
+    let civil: jiff::civil::DateTime = text[..zone].to_ascii_uppercase().parse().ok()?;
+    let since = civil.duration_since(jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let millis = i64::try_from(since.as_millis()).ok()?;
     // A timer at zero would wait for something else than the time.
-    Some(Time::from_millis(stamp.as_millisecond().max(1)))
+    Some(Time::from_millis((millis - minutes * 60_000).max(1)))
 }
 
 fn refuse(message: &str) -> Refusal {
@@ -147,6 +157,13 @@ mod tests {
         for good in ["2026-11-20T09:21:36.680Z", "2026-11-20t09:21:36.68z", "2026-11-20T10:21:36.680+01:00"] {
             assert_eq!(rfc3339(good), want, "{good}");
         }
+        for (far, ms) in [
+            ("9999-12-31T23:59:59Z", 253_402_300_799_000),
+            ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
+            ("1969-12-31T23:59:59.5Z", -500),
+        ] {
+            assert_eq!(rfc3339(far), Some(Time::from_millis(ms)), "{far}");
+        }
         for bad in [
             "not-a-timestamp",
             "2026-11-20",
@@ -154,6 +171,9 @@ mod tests {
             "2026-11-20 09:21:36Z",
             "2026-11-20T09:21:36.Z",
             "2026-13-20T09:21:36Z",
+            "2026-02-30T09:21:36Z",
+            "2026-11-20T09:21:36+24:00",
+            "2026-11-20T09:21:36+00:60",
             "2026-11-20T09:21:36Z[UTC]",
             "Fri, 20 Nov 2026 09:21:36 GMT",
             "",
