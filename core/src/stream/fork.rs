@@ -131,7 +131,7 @@ fn copied(tx: &Tx<'_>, source: &StreamRow, at: Offset, sub: i64) -> Result<Vec<u
 }
 
 /// The messages of a stored JSON entry.
-fn split(entry: &str) -> Vec<&str> {
+pub(crate) fn split(entry: &str) -> Vec<&str> {
     let mut messages = Vec::new();
     let mut rest = entry;
     while !rest.is_empty() {

@@ -5,5 +5,6 @@ mod egress;
 mod holes;
 mod laws;
 mod loops;
+mod properties;
 mod schemas;
 mod world;
