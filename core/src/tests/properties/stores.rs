@@ -139,18 +139,29 @@ impl Body {
     }
 }
 
+/// Things that are done in any order, often to a stream that was filled and sealed before and to forks of it.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let path = || 0..PATHS.len();
+    let burst = || (path(), 20usize..150, 100u16..4000).prop_map(|(path, count, size)| Step::Burst(path, count, size));
     let step = prop_oneof![
         14 => ask().prop_map(|ask| Step::Ask(vec![ask])),
         2 => prop::collection::vec(ask(), 2..6).prop_map(Step::Ask),
-        2 => (path(), 20usize..150, 100u16..4000).prop_map(|(path, count, size)| Step::Burst(path, count, size)),
+        2 => burst(),
         3 => prop::sample::select(vec![0, 700, 2_300, 12_000, 31_000, 130_000]).prop_map(Step::Pass),
         1 => prop::sample::select(vec![700, 2_300, 31_000]).prop_map(Step::Skip),
         1 => Just(Step::Restart),
         2 => (path(), pick()).prop_map(|(path, pick)| Step::Follow(path, pick)),
     ];
-    prop::collection::vec(step, 1..40)
+    let sealed = (plain(), 60usize..150, 2000u16..4000, prop::collection::vec(forked(0..1), 0..3)).prop_map(
+        |(put, count, size, forks)| {
+            let put = Put { closed: false, ttl: None, expires: None, ..put };
+            let fork = |(i, put)| Step::Ask(vec![Ask::Put(i + 1, put)]);
+            let first = [Step::Ask(vec![Ask::Put(0, put)]), Step::Burst(0, count, size), Step::Pass(12_000)];
+            first.into_iter().chain(forks.into_iter().enumerate().map(fork)).collect()
+        },
+    );
+    let before = prop_oneof![1 => Just(Vec::new()), 1 => sealed];
+    (before, prop::collection::vec(step, 1..40)).prop_map(|(before, steps)| [before, steps].concat())
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -165,14 +176,24 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 fn put() -> impl Strategy<Value = Put> {
-    let rarely = prop::bool::weighted(0.1);
+    prop_oneof![plain(), forked(0..PATHS.len())]
+}
+
+fn plain() -> impl Strategy<Value = Put> {
     let ttl =
         prop_oneof![6 => Just(None), 2 => prop::sample::select(vec![0, 1, 5, 100, 9_007_199_254_740]).prop_map(Some)];
     let expires = prop_oneof![9 => Just(None), 1 => prop::sample::select(vec![-5, 3, 40]).prop_map(Some)];
-    let sub = prop_oneof![3 => Just(None), 3 => (0i64..4).prop_map(Some), 1 => Just(Some(70_000))];
-    let fork = (0..PATHS.len(), prop::option::of(pick()), sub);
-    (prop::option::weighted(0.7, 0..KINDS.len()), body(), rarely, ttl, expires, prop::option::of(fork))
-        .prop_map(|(kind, body, closed, ttl, expires, fork)| Put { kind, body, closed, ttl, expires, fork })
+    (prop::option::weighted(0.8, 0..KINDS.len()), body(), prop::bool::weighted(0.1), ttl, expires)
+        .prop_map(|(kind, body, closed, ttl, expires)| Put { kind, body, closed, ttl, expires, fork: None })
+}
+
+fn forked(source: std::ops::Range<usize>) -> impl Strategy<Value = Put> {
+    let at = prop_oneof![8 => at(), 1 => pick()];
+    let sub = prop_oneof![4 => Just(None), 3 => (0i64..4).prop_map(Some), 1 => Just(Some(70_000))];
+    let kind = prop::option::weighted(0.15, 0..KINDS.len());
+    let body = prop_oneof![1 => Just(Body::Empty), 1 => body()];
+    (plain(), kind, body, source, prop::option::weighted(0.9, at), sub)
+        .prop_map(|(put, kind, body, source, at, sub)| Put { kind, body, fork: Some((source, at, sub)), ..put })
 }
 
 fn post() -> impl Strategy<Value = Post> {
@@ -204,10 +225,15 @@ fn pick() -> impl Strategy<Value = Pick> {
         2 => Just(Pick::Absent),
         2 => Just(Pick::Start),
         1 => Just(Pick::Now),
-        8 => (any::<prop::sample::Index>(), prop_oneof![4 => Just(0i64), 1 => -1i64..=1, 1 => 1i64..500]).prop_map(|(i, by)| Pick::At(i, by)),
+        8 => at(),
         1 => Just(Pick::Beyond),
         1 => Just(Pick::Bad),
     ]
+}
+
+fn at() -> impl Strategy<Value = Pick> {
+    let by = prop_oneof![4 => Just(0i64), 1 => -1i64..=1, 1 => 1i64..500];
+    (any::<prop::sample::Index>(), by).prop_map(|(index, by)| Pick::At(index, by))
 }
 
 // -- the model
