@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 
 use self::batch::Batch;
 pub(crate) use self::batch::{Done, Ended, Fate, Handle, Scratch, Slots};
 use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
-use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, route};
+use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, is_subscription, route};
 use crate::limits::ADVANCE;
 use crate::pending::Pending;
 use crate::schedule::{self, Timer};
@@ -573,6 +574,11 @@ fn answer_error(error: &Error) -> Response {
 /// Puts on what every answer wears.
 fn dress(response: &mut Response, request: &Request, config: &Config, cost: Cost) {
     crate::http::dress(response, &request.path);
+    // The stream protocol's control routes say no charset (section 9.1).
+    let bare = is_subscription(config, &request.path);
+    if bare && response.headers.get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json;")) {
+        response.set("content-type", "application/json");
+    }
     if config.is_dev() {
         response.set("reveille-rows-written", cost.rows.to_string());
         response.set("reveille-statements", cost.statements.to_string());

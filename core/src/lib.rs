@@ -45,6 +45,9 @@ pub mod egress;
 pub mod engine;
 pub mod entity;
 mod entropy;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod limits;
 mod pending;

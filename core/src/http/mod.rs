@@ -18,4 +18,4 @@ pub(crate) use error::{answer, failure};
 pub use message::{Request, Response};
 pub use path::{canonical_path, canonical_query};
 pub use route::{Access, access};
-pub(crate) use route::{Advance, Call, Handler, is_stream, route};
+pub(crate) use route::{Advance, Call, Handler, is_stream, is_subscription, route};

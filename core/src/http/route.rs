@@ -171,6 +171,11 @@ pub fn access(config: &Config, method: &Method, path: &str) -> Access {
     }
 }
 
+/// Whether a path is one of the stream protocol's control routes.
+pub(crate) fn is_subscription(config: &Config, path: &str) -> bool {
+    path.strip_prefix(&config.stream_root).is_some_and(|below| is_under(below, "/__ds"))
+}
+
 /// Whether a path below the stream root is one at which a stream can stand.
 pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
     let control = is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/");

@@ -36,6 +36,8 @@ pub(crate) use entity_type::EntityTypeRow;
 pub(crate) use link::{Link, Reasons};
 pub(crate) use registration::{NewRegistration, Registration};
 pub(crate) use runner::RunnerRow;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+pub(crate) use segment::Places;
 pub(crate) use segment::Segment;
 pub(crate) use setting::{Keys, decode_key, encode_key};
 pub(crate) use signing_key::SigningKeyRow;

@@ -67,6 +67,11 @@ impl Segment {
         self.data.extend_from_slice(entry);
         self.count += 1;
     }
+
+    #[cfg(all(test, not(target_arch = "wasm32")))]
+    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
+        (&self.places, &self.data)
+    }
 }
 
 fn put_varint(out: &mut Vec<u8>, mut n: usize) {

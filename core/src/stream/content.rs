@@ -93,20 +93,22 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Writes `message` with `headers.offset` set: by text, so that numbers stay as they were sent. A stored offset is
+/// Writes `message` with `headers.offset` set: by text, so that names and numbers stay as they were sent. A stored offset is
 /// replaced; the new one comes last.
 fn stamp(out: &mut String, message: &str, headers: &RawValue, end: Offset) {
     let text = headers.get();
     let start = text.as_ptr().addr() - message.as_ptr().addr();
     out.push_str(&message[..start]);
     out.push('{');
+    let mut seen = 1;
     for (name, value) in members(text) {
+        let at = value.get().as_ptr().addr() - text.as_ptr().addr();
+        let end = at + value.get().len();
         if name != "offset" {
-            out.push_str(&quoted(&name));
-            out.push(':');
-            out.push_str(value.get());
+            out.push_str(text[seen..end].trim_start_matches([',', ' ', '\t', '\r', '\n']));
             out.push(',');
         }
+        seen = end;
     }
     out.push_str("\"offset\":\"");
     out.push_str(&end.to_string());
@@ -117,10 +119,6 @@ fn stamp(out: &mut String, message: &str, headers: &RawValue, end: Offset) {
 /// Whether an event could have headers: their name can only be spelt otherwise by an escape.
 fn may_be_stamped(message: &str) -> bool {
     message.starts_with('{') && (message.contains("headers") || message.contains('\\'))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// A value of ours as one message.
@@ -194,6 +192,10 @@ mod tests {
             (
                 r#"{"he\u0061ders":{"operation":"x"}}"#,
                 format!(r#"{{"he\u0061ders":{{"operation":"x","offset":"{end}"}}}}"#),
+            ),
+            (
+                r#"{"headers":{"\ud83d" : 1,"operation":"x"}}"#,
+                format!(r#"{{"headers":{{"\ud83d" : 1,"operation":"x","offset":"{end}"}}}}"#),
             ),
             (r#"{"headers":{"operation":7}}"#, r#"{"headers":{"operation":7}}"#.to_owned()),
             (r#"[12345678901234567890,"é"]"#, r#"12345678901234567890,"é""#.to_owned()),

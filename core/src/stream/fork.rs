@@ -69,10 +69,11 @@ pub(super) struct Origin {
 pub(super) fn resolve(tx: &Tx<'_>, by: &Principal, asked: &AskedFork) -> Result<Origin, Error> {
     let path = &asked.source;
     let source = tx.stream(path)?;
-    if source.as_ref().is_some_and(|s| s.deleted) {
+    let over = |s: &StreamRow| s.lifetime.is_over(tx.now);
+    if source.as_ref().is_some_and(|s| s.deleted || s.refs > 0 && over(s)) {
         return Err(Refusal::plain(StatusCode::CONFLICT, format!("`{path}` was deleted")).into());
     }
-    let source = source.filter(|s| !s.lifetime.is_over(tx.now));
+    let source = source.filter(|s| !over(s));
     let source =
         source.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}` to fork")))?;
     Owner::of(tx, path)?.check_read(by, path)?;
@@ -131,7 +132,7 @@ fn copied(tx: &Tx<'_>, source: &StreamRow, at: Offset, sub: i64) -> Result<Vec<u
 }
 
 /// The messages of a stored JSON entry.
-fn split(entry: &str) -> Vec<&str> {
+pub(crate) fn split(entry: &str) -> Vec<&str> {
     let mut messages = Vec::new();
     let mut rest = entry;
     while !rest.is_empty() {

@@ -36,3 +36,12 @@ pub(crate) use seal::seal;
 pub(crate) use touch::touch;
 pub use write::Class;
 pub(crate) use write::{Cause, close, write};
+
+/// What the property tests and the fuzz targets reach into.
+#[cfg(any(feature = "fuzz", all(test, not(target_arch = "wasm32"))))]
+pub(crate) mod probe {
+    pub(crate) use super::fork::split;
+    #[cfg(all(test, not(target_arch = "wasm32")))]
+    pub(crate) use super::seal::plan;
+    pub(crate) use super::sse::data;
+}

@@ -51,23 +51,23 @@ pub(crate) fn seal(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
 
 /// What one turn of sealing does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Plan {
+pub(crate) struct Plan {
     /// The entries to lay in one segment.
-    run: Option<Run>,
+    pub(crate) run: Option<Run>,
     /// Where to look next.
-    next: Offset,
+    pub(crate) next: Offset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    start: Offset,
-    end: Offset,
-    bytes: usize,
+pub(crate) struct Run {
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    pub(crate) bytes: usize,
 }
 
 /// Plans a turn over entries after `from`: large ones are passed over, small ones gathered until they are enough, in
 /// bytes or, where there are `many`, in number.
-fn plan(from: Offset, sizes: &[(Offset, usize)], many: bool) -> Plan {
+pub(crate) fn plan(from: Offset, sizes: &[(Offset, usize)], many: bool) -> Plan {
     let mut run = Run { start: from, end: from, bytes: 0 };
     let mut count = 0;
     for (end, size) in sizes {

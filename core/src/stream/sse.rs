@@ -22,16 +22,16 @@ pub(super) fn head(stream: &StreamRow) -> Response {
 }
 
 /// A data event: each line of the payload on a line of its own, so that no payload can forge a field or an event.
-pub(super) fn data(stream: &StreamRow, bytes: &[u8]) -> String {
-    let text = if is_binary(stream) { STANDARD.encode(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
+pub(crate) fn data(stream: &StreamRow, bytes: &[u8]) -> String {
+    if is_binary(stream) { framed(&STANDARD.encode(bytes)) } else { framed(&String::from_utf8_lossy(bytes)) }
+}
+
+fn framed(text: &str) -> String {
     let mut event = String::with_capacity(text.len() + 32);
     event.push_str("event: data\n");
-    for line in lines(&text) {
-        event.push_str("data:");
-        // Of the spaces that a line begins with, every reader takes one away.
-        if line.starts_with(' ') {
-            event.push(' ');
-        }
+    for line in lines(text) {
+        // A client takes one space after the colon away: a line that begins with one gets it back.
+        event.push_str(if line.starts_with(' ') { "data: " } else { "data:" });
         event.push_str(line);
         event.push('\n');
     }
@@ -81,6 +81,12 @@ mod tests {
 
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Clients take one space after the colon away: text that is indented lost its first column.
+    #[test]
+    fn a_space_at_the_beginning_of_a_line_is_not_the_protocols() {
+        assert_eq!(framed("a\n b\n  c"), "event: data\ndata:a\ndata:  b\ndata:   c\n\n");
+    }
 
     #[test]
     fn every_kind_of_line_end_splits_once() {

@@ -25,7 +25,7 @@ pub fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// The path below which everything lies that a pattern can match: its leading segments without wildcards.
-pub(super) fn prefix(pattern: &str) -> String {
+pub(crate) fn prefix(pattern: &str) -> String {
     let literal = segments(pattern).take_while(|s| *s != "*" && *s != "**" && !is_escaped(s));
     literal.fold(String::new(), |path, segment| path + "/" + segment)
 }

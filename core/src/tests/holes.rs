@@ -147,3 +147,19 @@ fn an_entity_whose_timer_died_wakes_by_its_next_message() {
     w.post("/_electric/entities/horton/a/send", &json!({ "payload": 2 }));
     assert_eq!(w.fetches.len(), 1);
 }
+
+/// A source that had expired and was kept for its forks answered a new fork with 404 until its timer ran, then with 409.
+#[test]
+fn an_expired_source_with_forks_is_refused_alike_before_and_after_its_timer() {
+    let mut w = World::new();
+    let fork = |w: &mut World, path: &str| w.ask("PUT", path, &[("stream-forked-from", "/a")], &json!(null)).status;
+    w.ask("PUT", "/a", &[("stream-ttl", "5")], &json!(null));
+    let got = w.ask("PUT", "/b", &[("stream-forked-from", "/a"), ("stream-ttl", "500")], &json!(null));
+    assert_eq!(got.status, 201);
+    w.now = w.now + Span::secs(10);
+    assert_eq!(fork(&mut w, "/c"), 409);
+    w.pass(Span::ZERO);
+    assert_eq!(fork(&mut w, "/c"), 409);
+    w.ask("DELETE", "/b", &[], &json!(null));
+    assert_eq!(fork(&mut w, "/c"), 404);
+}

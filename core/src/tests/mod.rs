@@ -5,6 +5,7 @@ mod egress;
 mod holes;
 mod laws;
 mod loops;
+mod properties;
 mod schemas;
 mod streams;
 mod world;

@@ -1,0 +1,80 @@
+//! What the fuzz targets of `tests/fuzz` call: parsers of what comes over the wire that are nobody else's to call.
+
+#![allow(missing_docs, reason = "each is a name for what it calls")]
+
+use http::Method;
+
+use crate::config::Config;
+use crate::http::{Handler, route};
+use crate::store::{Keys, SigningKeyRow, encode_key};
+use crate::stream::probe::{data, split};
+use crate::stream::{Content, Lifetime, Offset, depth};
+use crate::subscription::glob::prefix;
+use crate::subscription::signing::Ring;
+use crate::subscription::token;
+use crate::time::Time;
+
+/// How many messages a body is, and what is stored of them; `None` when it is refused.
+pub fn append(body: &[u8], end: i64) -> Option<(usize, String)> {
+    let content = Content::parse(true, body).ok()?;
+    let stored = content.stored(&content.events(true), Offset::at(end));
+    Some((content.messages(), String::from_utf8(stored).expect("JSON is text")))
+}
+
+pub fn messages(stored: &str) -> Vec<&str> {
+    split(stored)
+}
+
+pub fn nesting(text: &str) -> usize {
+    depth(text)
+}
+
+/// Whether the route table takes it for a write.
+pub fn is_write(config: &Config, method: &Method, path: &str) -> bool {
+    matches!(route(config, method, path).handler, Handler::Write(_))
+}
+
+pub fn glob_prefix(pattern: &str) -> String {
+    prefix(pattern)
+}
+
+/// The data event of a payload on a stream of this content type.
+pub fn sse(content_type: &str, bytes: &[u8]) -> String {
+    let stream = crate::store::StreamRow {
+        id: 1,
+        path: "/s".to_owned(),
+        content_type: content_type.to_owned(),
+        closed: false,
+        closed_by: None,
+        last_seq: None,
+        lifetime: Lifetime::default(),
+        fork: None,
+        base: Offset::ZERO,
+        refs: 0,
+        deleted: false,
+        sealed: Offset::ZERO,
+        tail: Offset::ZERO,
+        followed: false,
+    };
+    data(&stream, bytes)
+}
+
+/// Mints and opens claim tokens under one key.
+pub struct Tokens(Keys);
+
+impl Tokens {
+    #[allow(clippy::new_without_default, reason = "a key is not a default")]
+    pub fn new() -> Self {
+        let row = SigningKeyRow { id: 0, secret: encode_key(&[1; 32]), signs_from: Time::ZERO, retires_at: None };
+        Self(Keys { ring: Ring::new(&[row]).expect("a ring"), claims: [2; 32] })
+    }
+
+    pub fn mint(&self, wake: &str, generation: i64) -> String {
+        token::mint(&self.0, wake, generation)
+    }
+
+    /// The wake, its generation, and perhaps its subscription.
+    pub fn open(&self, text: &str) -> Option<(String, i64, Option<i64>)> {
+        token::open(&self.0, text).map(|t| (t.wake.clone(), t.generation, t.subscription()))
+    }
+}
