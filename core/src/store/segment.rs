@@ -68,7 +68,7 @@ impl Segment {
         self.count += 1;
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(target_arch = "wasm32")))]
     pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
         (&self.places, &self.data)
     }
