@@ -70,6 +70,7 @@ export class Writer {
       sequenced: this.choice.percent(producer ? 20 : 50),
       ttl: this.choice.percent(15) ? 3_600 : undefined,
     })
+    if (remade) this.count.remade++
     await group?.expect(path)
     const content = this.choice.percent(50) ? this.content(stream.kind) : undefined
     stream.closed = this.choice.percent(content ? 5 : 1)
