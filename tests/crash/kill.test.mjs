@@ -8,6 +8,7 @@ import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
 import { request } from '../harness/http.mjs'
+import { pause, random } from '../harness/random.mjs'
 import { receiver } from '../harness/receiver.mjs'
 import { run } from '../harness/world.mjs'
 
@@ -313,18 +314,4 @@ class Load {
       else if (generation < top.generation) assert.ok(at <= top.at + crossing, `${name} came after ${top.generation}`)
     }
   }
-}
-
-// mulberry32
-function random(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
-function pause(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
