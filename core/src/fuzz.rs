@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::http::{Handler, route};
 use crate::store::{Keys, SigningKeyRow, encode_key};
 use crate::stream::probe::{data, split};
-use crate::stream::{Content, Lifetime, Offset, depth};
+use crate::stream::{Content, Offset, depth};
 use crate::subscription::glob::prefix;
 use crate::subscription::signing::Ring;
 use crate::subscription::token;
@@ -40,23 +40,7 @@ pub fn glob_prefix(pattern: &str) -> String {
 
 /// The data event of a payload on a stream of this content type.
 pub fn sse(content_type: &str, bytes: &[u8]) -> String {
-    let stream = crate::store::StreamRow {
-        id: 1,
-        path: "/s".to_owned(),
-        content_type: content_type.to_owned(),
-        closed: false,
-        closed_by: None,
-        last_seq: None,
-        lifetime: Lifetime::default(),
-        fork: None,
-        base: Offset::ZERO,
-        refs: 0,
-        deleted: false,
-        sealed: Offset::ZERO,
-        tail: Offset::ZERO,
-        followed: false,
-    };
-    data(&stream, bytes)
+    data(content_type, bytes)
 }
 
 /// Mints and opens claim tokens under one key.

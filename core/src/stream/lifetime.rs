@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::number::plain_digits;
 use crate::http::{Refusal, Request};
 use crate::store::MAX_INT;
 use crate::time::{Span, Time};
@@ -80,12 +81,8 @@ impl Lifetime {
     }
 }
 
-/// `0`, or digits that do not begin with a zero.
 fn seconds(text: &str) -> Option<Span> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let plain = digits && (text == "0" || !text.starts_with('0'));
-    let seconds = text.parse::<i64>().ok().filter(|n| plain && *n <= MAX_INT / 1000)?;
-    Some(Span::secs(seconds))
+    plain_digits(text).filter(|n| *n <= MAX_INT / 1000).map(Span::secs)
 }
 
 /// A timestamp of RFC 3339, and nothing that merely looks like one.

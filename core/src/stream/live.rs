@@ -97,7 +97,7 @@ impl Live {
         }
         if self.mode == Mode::Sse && self.started.is_none() {
             self.started = Some(read.now);
-            return Ok(Next::Open(self.dressed(sse::head(&self.stream))));
+            return Ok(Next::Open(self.dressed(sse::head(&self.stream.content_type))));
         }
         if self.stream.lifetime.wants_use(read.now) {
             read.touch(Touch::Stream(self.stream.id));
@@ -132,7 +132,7 @@ impl Live {
                 let closed = self.stream.closed && complete;
                 // Where a reader stands within an entry there may be nothing left but to say so.
                 let nothing = body.bytes.is_empty() || self.stream.is_json() && body.bytes == b"[]";
-                let data = if nothing { String::new() } else { sse::data(&self.stream, &body.bytes) };
+                let data = if nothing { String::new() } else { sse::data(&self.stream.content_type, &body.bytes) };
                 let piece = data + &self.control(complete, closed);
                 if closed { Next::Finish(piece.into_bytes()) } else { Next::Send(piece.into_bytes()) }
             }

@@ -13,6 +13,7 @@ mod find;
 mod fork;
 mod lifetime;
 mod live;
+mod number;
 mod offset;
 pub mod producer;
 mod read;

@@ -7,23 +7,24 @@ use serde_json::json;
 
 use super::offset::Offset;
 use crate::http::Response;
-use crate::store::{StreamRow, media_type};
+use crate::store::media_type;
 
 /// The head of an event stream.
-pub(super) fn head(stream: &StreamRow) -> Response {
+pub(super) fn head(content_type: &str) -> Response {
     let mut response = Response::empty(StatusCode::OK)
         .with("content-type", "text/event-stream")
         .with("cache-control", "no-cache")
         .with("connection", "close");
-    if is_binary(stream) {
+    if is_binary(content_type) {
         response.set("stream-sse-data-encoding", "base64");
     }
     response
 }
 
-/// A data event: each line of the payload on a line of its own, so that no payload can forge a field or an event.
-pub(crate) fn data(stream: &StreamRow, bytes: &[u8]) -> String {
-    if is_binary(stream) { framed(&STANDARD.encode(bytes)) } else { framed(&String::from_utf8_lossy(bytes)) }
+/// A data event of a stream of this content type: each line of the payload on a line of its own, so that no payload can
+/// forge a field or an event.
+pub(crate) fn data(content_type: &str, bytes: &[u8]) -> String {
+    if is_binary(content_type) { framed(&STANDARD.encode(bytes)) } else { framed(&String::from_utf8_lossy(bytes)) }
 }
 
 fn framed(text: &str) -> String {
@@ -55,8 +56,8 @@ pub(super) fn control(at: Offset, cursor: Option<&str>, up_to_date: bool, closed
 }
 
 /// Neither text nor JSON: sent as base64.
-fn is_binary(stream: &StreamRow) -> bool {
-    let kind = media_type(&stream.content_type);
+fn is_binary(content_type: &str) -> bool {
+    let kind = media_type(content_type);
     !kind.starts_with("text/") && kind != "application/json"
 }
 

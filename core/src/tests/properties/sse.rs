@@ -95,7 +95,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn text_arrives_with_its_lines_and_nothing_else() {
     check(4000, &(payload(), prop_oneof![Just("text/plain"), Just("TEXT/html; charset=utf-8")]), |(bytes, kind)| {
-        let events = interpret(&data(&super::stores::stream_of(kind), &bytes));
+        let events = interpret(&data(kind, &bytes));
         prop_assert_eq!(events.len(), 1);
         let text = normal(&String::from_utf8_lossy(&bytes));
         let want = Event { kind: "data".to_owned(), data: text, id: String::new(), retry: None };
@@ -108,7 +108,7 @@ fn text_arrives_with_its_lines_and_nothing_else() {
 fn anything_else_arrives_byte_for_byte() {
     let kinds = prop_oneof![Just("application/octet-stream"), Just("image/png"), Just("application/ndjson"), Just("")];
     check(2000, &(payload(), kinds), |(bytes, kind)| {
-        let events = interpret(&data(&super::stores::stream_of(kind), &bytes));
+        let events = interpret(&data(kind, &bytes));
         prop_assert_eq!(events.len(), 1);
         prop_assert_eq!(STANDARD.decode(&events[0].data).expect("base64"), bytes);
         Ok(())
@@ -118,7 +118,7 @@ fn anything_else_arrives_byte_for_byte() {
 #[test]
 fn json_arrives_as_the_same_values() {
     check(2000, &super::json::document(4), |text| {
-        let events = interpret(&data(&super::stores::stream_of("application/json"), text.as_bytes()));
+        let events = interpret(&data("application/json", text.as_bytes()));
         prop_assert_eq!(events.len(), 1);
         prop_assert_eq!(super::json::read(&events[0].data), super::json::read(&text));
         Ok(())

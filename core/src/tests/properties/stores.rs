@@ -20,27 +20,6 @@ use crate::tenant::Principal;
 use crate::tests::world::World;
 use crate::{Command, Reply, Span, Ticket};
 
-/// A stream of which only the content type matters.
-pub(super) fn stream_of(content_type: &str) -> StreamRow {
-    StreamRow {
-        id: 1,
-        path: "/s".to_owned(),
-        content_type: content_type.to_owned(),
-        closed: false,
-        closed_by: None,
-        last_seq: None,
-        lifetime: Lifetime::default(),
-        fork: None,
-        base: Offset::ZERO,
-        refs: 0,
-        deleted: false,
-        sealed: Offset::ZERO,
-        unmatched: false,
-        tail: Offset::ZERO,
-        followed: false,
-    }
-}
-
 // -- what is done
 
 #[derive(Clone, Debug)]
