@@ -37,12 +37,12 @@ impl Places<'_> {
             }
             if end > after {
                 let range = range.get_or_insert(Range { from: byte, to: byte, end });
-                (range.to, range.end) = (byte + length, end);
+                (range.to, range.end) = (byte.saturating_add(length), end);
                 if range.to - range.from >= budget {
                     break;
                 }
             }
-            byte += length + usize::from(self.json);
+            byte = byte.saturating_add(length).saturating_add(usize::from(self.json));
         }
         range
     }
