@@ -124,15 +124,17 @@ test('the wake stream is followed by long-poll and by SSE', async (t) => {
 test('an event that nobody claims is emitted again after its lease time', async (t) => {
   const { w, runner, event } = await announced(t)
   await w.advance(29_999)
-  assert.equal((await w.read(`/runners/${runner.id}/wake`)).length, 1)
+  const before = await w.get(`/runners/${runner.id}/wake?offset=-1`)
+  assert.deepEqual(before.json, [event])
   await w.advance(1)
-  const again = (await w.read(`/runners/${runner.id}/wake`))[1]
+  const [again] = (await w.get(`/runners/${runner.id}/wake?offset=${before.headers['stream-next-offset']}`)).json
   assert.equal(again.subscription_id, event.subscription_id)
-  assert.ok(again.generation >= event.generation)
+  assert.equal(again.generation, event.generation)
+  assert.deepEqual(await w.read(`/runners/${runner.id}/wake`), [again], 'it is told once, and newest')
   const wake = await runner.claim(again)
   assert.equal((await wake.done()).json.next_wake, false)
   await w.advance(300_000)
-  assert.equal((await w.read(`/runners/${runner.id}/wake`)).length, 2)
+  assert.deepEqual(await w.read(`/runners/${runner.id}/wake`), [], 'what is over is told to nobody')
 })
 
 test('a silent runner loses its claim, and the work is announced again', async (t) => {

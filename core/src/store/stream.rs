@@ -149,7 +149,12 @@ impl Read<'_> {
 impl Tx<'_> {
     /// Creates a stream at a path that has none.
     pub(crate) fn insert_stream(&self, path: &str, content_type: &str) -> Result<StreamRow, SqlError> {
-        self.insert_stream_with(path, content_type, Lifetime::default(), None)
+        self.insert_stream_with(path, content_type, Lifetime::default(), None, false)
+    }
+
+    /// Creates a stream to which the server writes first, at a path that has none.
+    pub(crate) fn insert_wake_stream(&self, path: &str) -> Result<StreamRow, SqlError> {
+        self.insert_stream_with(path, "application/json", Lifetime::default(), None, true)
     }
 
     /// Creates a stream that expires, or a fork, at a path that has none.
@@ -159,6 +164,7 @@ impl Tx<'_> {
         content_type: &str,
         mut lifetime: Lifetime,
         fork: Option<(Fork, Offset)>,
+        unmatched: bool,
     ) -> Result<StreamRow, SqlError> {
         let id = self.next_id();
         lifetime.armed = lifetime.until;
@@ -168,8 +174,8 @@ impl Tx<'_> {
         let base = fork.map_or(Offset::ZERO, |(_, base)| base);
         let fork = fork.map(|(fork, _)| fork);
         self.write(
-            "INSERT INTO stream (id, path, content_type, closed, created_at, ttl, expires_at, until, expiry_armed, source, fork_at, fork_sub, base) \
-             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO stream (id, path, content_type, closed, created_at, ttl, expires_at, until, expiry_armed, source, fork_at, fork_sub, base, unmatched) \
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)",
             &[
                 id.into(),
                 path.into(),
@@ -182,6 +188,7 @@ impl Tx<'_> {
                 fork.map_or(Offset::ZERO, |f| f.at).into(),
                 fork.map_or(0, |f| f.sub).into(),
                 base.into(),
+                unmatched.into(),
             ],
         )?;
         Ok(StreamRow {
@@ -197,7 +204,7 @@ impl Tx<'_> {
             refs: 0,
             deleted: false,
             sealed: base,
-            unmatched: false,
+            unmatched,
             tail: base,
             followed: false,
         })

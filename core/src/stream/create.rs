@@ -51,7 +51,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let lifetime = asked.lifetime(source, tx);
     let mut stream = match &origin {
         Some(origin) => fork::branch(tx, path, content_type, lifetime, origin)?,
-        None => tx.insert_stream_with(path, content_type, lifetime, None)?,
+        None => tx.insert_stream_with(path, content_type, lifetime, None, false)?,
     };
     subscription::has_come(tx, &mut stream)?;
     stream.closed = asked.closing;
@@ -148,9 +148,9 @@ fn is_content_type(text: &str) -> bool {
     })
 }
 
-/// Creates a stream that the server itself needs, at a path that has none.
-pub(crate) fn make(tx: &Tx<'_>, path: &str, content_type: &str) -> Result<StreamRow, SqlError> {
-    let mut stream = tx.insert_stream(path, content_type)?;
+/// Creates a stream to announce wakes on, at a path that has none.
+pub(crate) fn make_wake_stream(tx: &Tx<'_>, path: &str) -> Result<StreamRow, SqlError> {
+    let mut stream = tx.insert_wake_stream(path)?;
     subscription::has_come(tx, &mut stream)?;
     Ok(stream)
 }

@@ -98,7 +98,7 @@ pub(super) fn branch(
     let text = std::str::from_utf8(&origin.copied).unwrap_or("");
     let content = if origin.source.is_json() { Content::Json(split(text)) } else { Content::Bytes(&origin.copied) };
     let base = if content.is_empty() { origin.fork.at } else { origin.fork.at.after(content.length()) };
-    let stream = tx.insert_stream_with(path, content_type, lifetime, Some((origin.fork, base)))?;
+    let stream = tx.insert_stream_with(path, content_type, lifetime, Some((origin.fork, base)), false)?;
     if !content.is_empty() {
         // Not an append: it wakes nobody.
         tx.insert_entry(stream.id, base, content.messages(), &content.stored(&content.events(false), base))?;

@@ -25,7 +25,7 @@ mod write;
 pub(crate) use access::Owner;
 pub(crate) use append::append;
 pub(crate) use content::{Content, compact, depth};
-pub(crate) use create::{create, make};
+pub(crate) use create::{create, make_wake_stream};
 pub(crate) use delete::{delete, expire, rearmed, sweep};
 pub use event::Event;
 pub(crate) use event::{members, string};

@@ -12,7 +12,7 @@ use crate::effect::{EffectId, Fetch};
 use crate::egress;
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME, REMIND};
 use crate::store::{Kind, Link, SqlError, StreamRow, SubscriptionRow, TimerKind, Tx};
-use crate::stream::{Cause, Content, Owner, compact as json_text, make, write};
+use crate::stream::{Cause, Content, Owner, compact as json_text, make_wake_stream, write};
 use crate::tenant::principal::COMPONENT;
 use crate::time::{Span, Time};
 
@@ -142,7 +142,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {
-        None => Ok(make(tx, path, "application/json")?),
+        None => Ok(make_wake_stream(tx, path)?),
         Some(stream) if stream.deleted || stream.lifetime.is_over(tx.now) => {
             Err(format!("the wake stream `{path}` was deleted"))
         }

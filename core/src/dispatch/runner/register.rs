@@ -7,7 +7,7 @@ use super::{NotTheOwner, View, own};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::store::{RunnerRow, Tx};
-use crate::stream::make;
+use crate::stream::make_wake_stream;
 use crate::tenant::{Principal, principal};
 
 failure! {
@@ -81,7 +81,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     tx.write_runner(&runner)?;
     // It is guarded by the runner, which is there by now: who waited for the path and may not read it does not get it.
     if stream.is_none() {
-        make(tx, &runner.wake_stream, "application/json")?;
+        make_wake_stream(tx, &runner.wake_stream)?;
     }
     Ok(Response::json(StatusCode::CREATED, &View::of(&runner)).into())
 }
