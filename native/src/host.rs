@@ -76,22 +76,50 @@ struct Host<S> {
     budget: usize,
     /// No tick before this: the last one changed nothing and yet more was said to be due.
     rest_until: Option<Instant>,
+    /// When something was last written that may still lie in the log alone.
+    unfolded: Option<Instant>,
 }
 
 impl<S: Sql> Host<S> {
     fn new(engine: Engine<S>, around: Surroundings) -> Self {
         let deadline = engine.next_deadline().unwrap_or(Some(Time::ZERO));
-        Self { engine, around, waiting: HashMap::new(), tickets: 0, deadline, budget: BUDGET, rest_until: None }
+        Self {
+            engine,
+            around,
+            waiting: HashMap::new(),
+            tickets: 0,
+            deadline,
+            budget: BUDGET,
+            rest_until: None,
+            unfolded: None,
+        }
     }
 
     fn run(mut self) {
         let _closing = Closing(Arc::clone(&self.around.queue));
         let mut jobs = Vec::with_capacity(BATCH);
-        while self.around.queue.take(&mut jobs, BATCH, self.until_due()) {
+        while self.around.queue.take(&mut jobs, BATCH, self.patience()) {
             self.batch(&mut jobs);
+            self.fold_when_idle();
         }
         if let Err(error) = self.engine.sql().run("PRAGMA wal_checkpoint(TRUNCATE)", &[], &mut |_| Ok(())) {
             tracing::warn!(%error, "the log could not be folded into the database; the next start does it");
+        }
+    }
+
+    /// How long to wait for a command.
+    fn patience(&self) -> Option<Duration> {
+        let fold = self.unfolded.map(|since| IDLE.saturating_sub(since.elapsed()));
+        self.until_due().into_iter().chain(fold).min()
+    }
+
+    /// Folds the log into the database once nothing has been written for a while: who reads it from there reads faster.
+    fn fold_when_idle(&mut self) {
+        if self.unfolded.is_some_and(|since| since.elapsed() >= IDLE) {
+            self.unfolded = None;
+            if let Err(error) = self.engine.sql().run("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(())) {
+                tracing::warn!(%error, "the log could not be folded into the database");
+            }
         }
     }
 
@@ -127,6 +155,9 @@ impl<S: Sql> Host<S> {
         metrics.batch.record(size as f64);
         metrics.batch_seconds.record(took.as_secs_f64());
         *metrics.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.engine.counts();
+        if turns.iter().any(|turn| turn.cost.rows > 0) {
+            self.unfolded = Some(Instant::now());
+        }
         self.deadline = turns.last().map_or(self.deadline, |turn| turn.next_deadline);
         if tick {
             let timers = usize::try_from(self.engine.counts().timers - timers).unwrap_or(usize::MAX);
@@ -205,5 +236,7 @@ const BUDGET_MIN: usize = 8;
 const BUDGET_MAX: usize = 4096;
 /// How often the system's clock is looked at while a timer is far away.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long nothing has been written when the log is folded into the database.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long to wait after a tick that changed nothing.
 const REST: Duration = Duration::from_millis(50);
