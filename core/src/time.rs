@@ -16,8 +16,12 @@ pub struct Time(i64);
 pub struct Span(i64);
 
 impl Time {
-    /// The earliest moment. A timer armed here is due as soon as a delivery slot is free.
+    /// The earliest moment.
     pub const ZERO: Self = Self(0);
+
+    /// Before this moment (September 2001) no clock stands: a timer armed earlier has a place in the line of those that
+    /// wait for a delivery slot, and is due when its turn comes.
+    pub const LINE: Self = Self(1_000_000_000_000);
 
     /// A moment from milliseconds since the epoch, held to what a timestamp can show (years 1970 to 9999).
     #[must_use]

@@ -64,7 +64,7 @@ pub(crate) struct At {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
-    /// Let webhooks call this host, by http and https, wherever it is; may be given again
+    /// Let webhooks call this host, by http and https, wherever it is; once for each host
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) allow_webhook: Vec<Allowed>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct At {
 /// How streams are served.
 #[derive(Args, Debug)]
 pub(crate) struct Streams {
-    /// The path under which streams are served
+    /// The path under which streams are served; with another than / there is nothing else, no agents and no runners
     #[arg(long, default_value = "/", value_name = "PATH")]
     pub(crate) stream_root: StreamRoot,
 

@@ -191,7 +191,7 @@ impl<S: Sql> Host<S> {
     }
 
     fn note_lag(&self) {
-        if let Some(deadline) = self.deadline.filter(|deadline| *deadline > Time::ZERO) {
+        if let Some(deadline) = self.deadline.filter(|deadline| *deadline >= Time::LINE) {
             let late = self.engine.now(now()).since(deadline);
             self.around.metrics.timer_lag.record(late.as_millis() as f64 / 1000.0);
         }

@@ -29,17 +29,19 @@ pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// How long it waits after that for deliveries, which are rows and are repeated anyhow.
 pub(crate) const DELIVERY_GRACE: Duration = Duration::from_secs(1);
 
-/// How patient the server is with a body that comes slowly.
+/// How patient the server is with a body that comes slowly, and with an answer that is taken slowly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// How long nothing at all may come.
     pub(crate) silence: Duration,
+    /// How long an answer may wait for its reader to take any more of it.
+    pub(crate) stall: Duration,
     /// What a body must have come in on average, once `silence` has passed: bytes a second.
     pub(crate) rate: usize,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(10), rate: 16 << 10 }
+        Self { silence: Duration::from_secs(10), stall: Duration::from_secs(30), rate: 16 << 10 }
     }
 }

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         match cli.command {
             Command::Dev(Dev { at, streams, virtual_time }) => {
+                warn_if_open(&at.host);
                 let server = streams.apply(at.apply(Server::dev()));
                 let server = if virtual_time { server.virtual_time(Virtual::default()) } else { server };
                 serve(server, start).await
@@ -64,6 +65,17 @@ impl At {
 impl Streams {
     fn apply(self, server: Server) -> Server {
         server.stream_root(self.stream_root).long_poll(self.long_poll)
+    }
+}
+
+/// A development server is open to whoever reaches it.
+fn warn_if_open(host: &str) {
+    let loopback = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    if !loopback {
+        tracing::warn!(
+            host,
+            "whoever reaches this development server may do everything; `reveille serve` knows its callers"
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use reveille_core::Config;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 use crate::hub::Hub;
 use crate::limits::{CONNECTIONS, GRACE, HEAD, Patience};
@@ -58,12 +59,16 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             }
         };
         let counted = shared.metrics.connections.hold();
+        let patience = shared.patience;
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| {
             let shared = Arc::clone(&shared);
             async move { Ok::<_, Infallible>(respond(request, &shared).await) }
         });
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(socket), service));
+        // What is sent to a client that has stopped reading is kept for it, but not for ever.
+        let mut socket = TimeoutStream::new(socket);
+        socket.set_write_timeout(Some(patience.stall));
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(Box::pin(socket)), service));
         tokio::spawn(async move {
             let _held = (place, counted);
             if let Err(error) = connection.await {

@@ -169,6 +169,14 @@ impl Server {
         self
     }
 
+    /// How long an answer may wait for its reader to take any more of it before the connection is ended; 30 seconds by
+    /// default.
+    #[must_use]
+    pub fn write_stall(mut self, stall: Duration) -> Self {
+        self.patience.stall = stall;
+        self
+    }
+
     /// Starts the server on the current Tokio runtime. When this returns, requests are answered.
     ///
     /// # Errors

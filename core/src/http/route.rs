@@ -180,7 +180,9 @@ pub(crate) fn is_subscription(config: &Config, path: &str) -> bool {
 pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
     let control = is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/");
     let reserved = config.stream_root.is_empty() && (control || is_under(below, "/_reveille"));
-    below.len() > 1 && below.len() <= PATH && !reserved && !is_under(below, "/__ds")
+    // Where the native host tells its metrics, no other host has a stream either.
+    let metrics = config.stream_root.is_empty() && below == "/metrics";
+    below.len() > 1 && below.len() <= PATH && !reserved && !metrics && !is_under(below, "/__ds")
 }
 
 /// What is not in the table: streams, wherever they can stand.

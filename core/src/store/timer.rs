@@ -1,7 +1,7 @@
 //! The one timer table. Its key begins with the due time, so the next deadline is its first row.
 
 use super::{Read, Row, SqlError, Tx};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// What a timer is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,24 +68,24 @@ impl Read<'_> {
     /// The rows due at `now`, oldest first.
     pub(crate) fn due_timers(&self, now: Time, limit: usize) -> Result<Vec<Timer>, SqlError> {
         self.all(
-            "SELECT due_at, kind, subject, attempt FROM timer WHERE due_at > 0 AND due_at <= ?1 ORDER BY due_at, kind, subject LIMIT ?2",
-            &[now.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            "SELECT due_at, kind, subject, attempt FROM timer WHERE due_at >= ?3 AND due_at <= ?1 ORDER BY due_at, kind, subject LIMIT ?2",
+            &[now.into(), i64::try_from(limit).unwrap_or(i64::MAX).into(), Time::LINE.into()],
             timer,
         )
     }
 
-    /// The rows that wait for nothing but a free slot: those armed at [`Time::ZERO`].
+    /// The rows that wait for nothing but a free slot, in the order in which they began to.
     pub(crate) fn waiting_timers(&self, limit: usize) -> Result<Vec<Timer>, SqlError> {
         self.all(
-            "SELECT due_at, kind, subject, attempt FROM timer WHERE due_at = 0 ORDER BY kind, subject LIMIT ?1",
-            &[i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            "SELECT due_at, kind, subject, attempt FROM timer WHERE due_at < ?2 ORDER BY due_at, kind, subject LIMIT ?1",
+            &[i64::try_from(limit).unwrap_or(i64::MAX).into(), Time::LINE.into()],
             timer,
         )
     }
 
     /// When the next row is due; those that wait for a slot count only when there is one.
     pub(crate) fn next_timer(&self, slots: bool) -> Result<Option<Time>, SqlError> {
-        let least = i64::from(!slots);
+        let least = if slots { Time::ZERO } else { Time::LINE };
         let due =
             self.one("SELECT due_at FROM timer WHERE due_at >= ?1 ORDER BY due_at LIMIT 1", &[least.into()], |row| {
                 row.int(0)
@@ -100,6 +100,11 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
+    /// A place at the end of the line of those that wait for a slot: what is armed there is not due by the clock.
+    pub(crate) fn place_in_line(&self) -> Time {
+        Time::from_millis(self.next_id()).min(Time::LINE - Span::millis(1))
+    }
+
     /// Arms a timer.
     pub(crate) fn arm(&self, due_at: Time, kind: TimerKind, subject: i64) -> Result<(), SqlError> {
         self.write_timer(&Timer { due_at, kind, subject, attempt: 0 }, None)

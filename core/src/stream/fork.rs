@@ -81,7 +81,7 @@ pub(super) fn resolve(tx: &Tx<'_>, by: &Principal, asked: &AskedFork) -> Result<
     check_depth(tx, &source)?;
     let at = asked.at.unwrap_or(source.tail);
     if at > source.tail {
-        return Err(refuse(&format!("`{path}` ends at {}, before {at}", source.tail)).into());
+        return Err(refuse(&format!("`{path}` ends at {}: nothing branches off after that", source.tail)).into());
     }
     let copied = if asked.sub == 0 { Vec::new() } else { copied(tx, &source, at, asked.sub)? };
     Ok(Origin { fork: Fork { source: source.id, at, sub: asked.sub }, source, copied })

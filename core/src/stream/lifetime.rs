@@ -122,8 +122,8 @@ fn rfc3339(text: &str) -> Option<Time> {
     let civil: jiff::civil::DateTime = text[..zone].to_ascii_uppercase().parse().ok()?;
     let since = civil.duration_since(jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
     let millis = i64::try_from(since.as_millis()).ok()?;
-    // A timer at zero would wait for something else than the time.
-    Some(Time::from_millis((millis - minutes * 60_000).max(1)))
+    // Whatever was over by then is over: a timer before that would wait for something else than the time.
+    Some(Time::from_millis(millis - minutes * 60_000).max(Time::LINE))
 }
 
 fn refuse(message: &str) -> Refusal {
@@ -157,7 +157,7 @@ mod tests {
         for (far, ms) in [
             ("9999-12-31T23:59:59Z", 253_402_300_799_000),
             ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
-            ("1969-12-31T23:59:59.5Z", 1),
+            ("1969-12-31T23:59:59.5Z", Time::LINE.as_millis()),
         ] {
             assert_eq!(rfc3339(far), Some(Time::from_millis(ms)), "{far}");
         }

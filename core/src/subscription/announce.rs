@@ -26,7 +26,7 @@ pub(super) fn announce(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &
                     let attempt = next_attempt(subscription);
                     delivered::failed(tx, subscription, attempt, &refused.to_string())
                 }
-                Ok(()) if !tx.take_slot() => Time::ZERO,
+                Ok(()) if !tx.take_slot() => tx.place_in_line(),
                 Ok(()) => deliver(tx, subscription, links, url)?,
             }
         }

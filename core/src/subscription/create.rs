@@ -20,7 +20,7 @@ use crate::time::Span;
 failure! {
     /// The id is taken, by something else.
     AlreadyExists { id: String } => CONFLICT "SUBSCRIPTION_ALREADY_EXISTS",
-    "subscription `{id}` exists with another configuration; delete it first, or add streams with `POST …/streams`"
+    "subscription `{id}` exists with another configuration, or is somebody else's; delete it first, or add streams with `POST …/streams`"
 }
 
 failure! {
@@ -131,7 +131,10 @@ impl Asks {
         let wake_stream = text("wake_stream")?.filter(|w| !name_of(w).is_empty()).map(|w| path(&w));
         let kind = match (pull, url.filter(|u| !u.is_empty()), &wake_stream) {
             (false, Some(url), _) if url.len() <= SUBSCRIPTION_TEXT => Kind::Webhook { url },
-            (false, ..) => return Err(invalid("a webhook subscription has a `webhook.url`")),
+            (false, Some(_), _) => {
+                return Err(invalid(format!("`webhook.url` is longer than {SUBSCRIPTION_TEXT} bytes")));
+            }
+            (false, None, _) => return Err(invalid("a webhook subscription has a `webhook.url`")),
             (true, _, Some(path)) => Kind::Stream { path: path.clone() },
             (true, _, None) => return Err(invalid("a pull-wake subscription has a `wake_stream`")),
         };

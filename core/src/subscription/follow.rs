@@ -1,6 +1,6 @@
 //! Following: which streams a subscription is linked to, as they come (stream protocol, section 9.3).
 
-use super::glob::{matches, prefix};
+use super::glob::{Matcher, matches, prefix};
 use super::name::invalid;
 use crate::http::{Error, is_stream};
 use crate::limits::LINKS;
@@ -74,10 +74,13 @@ pub(crate) fn has_come(tx: &Tx<'_>, stream: &mut StreamRow) -> Result<(), SqlErr
 /// The first append to a stream: each pattern that matches follows it, and all that it holds is pending. A stream that
 /// was there when the pattern came is linked already.
 pub(crate) fn match_patterns(tx: &Tx<'_>, stream: &mut StreamRow) -> Result<(), SqlError> {
-    for row in tx.patterns()? {
-        if !matches(&row.pattern, &stream.path) {
-            continue;
-        }
+    let patterns = tx.patterns()?;
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    let path = stream.path.clone();
+    let matcher = Matcher::new(&path);
+    for row in patterns.into_iter().filter(|row| matcher.matches(&row.pattern)) {
         let (Some(owner), Some(subscription)) = (Principal::parse(&row.owner), tx.subscription(row.subscription)?)
         else {
             continue;

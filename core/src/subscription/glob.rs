@@ -1,27 +1,80 @@
 //! Patterns over the paths of streams (stream protocol, section 9.3).
 
+use std::collections::BTreeMap;
+
 /// Whether a pattern matches a path. Both are split at `/` and empty segments do not count. `*` stands for exactly one
 /// segment and `**` for any number of them, none included; every other segment stands for itself, with `%2A` in it for a
 /// literal `*`. Takes time in proportion to the product of their segments, whatever the pattern.
 #[must_use]
 pub fn matches(pattern: &str, path: &str) -> bool {
-    let path: Vec<&str> = segments(path).collect();
-    // reached[j]: the pattern so far can stand for the first j segments.
-    let mut reached = vec![false; path.len() + 1];
-    reached[0] = true;
-    for segment in segments(pattern) {
-        if segment == "**" {
-            for j in 0..path.len() {
-                reached[j + 1] |= reached[j];
-            }
-            continue;
+    Matcher::new(path).matches(pattern)
+}
+
+/// A path that many patterns are matched with: each takes a few operations on bits for each of its segments.
+#[derive(Debug)]
+pub struct Matcher<'p> {
+    /// How many segments it has.
+    count: usize,
+    /// Where each stands: a bit a segment.
+    places: BTreeMap<&'p str, Bits>,
+}
+
+/// Positions in a path, as bits.
+type Bits = Vec<u64>;
+
+impl<'p> Matcher<'p> {
+    /// A path to be matched.
+    #[must_use]
+    pub fn new(path: &'p str) -> Self {
+        let count = segments(path).count();
+        let mut places: BTreeMap<&str, Bits> = BTreeMap::new();
+        for (at, segment) in segments(path).enumerate() {
+            places.entry(segment).or_insert_with(|| vec![0; count / 64 + 1])[at / 64] |= 1 << (at % 64);
         }
-        for j in (0..path.len()).rev() {
-            reached[j + 1] = reached[j] && (segment == "*" || stands_for(segment, path[j]));
-        }
-        reached[0] = false;
+        Self { count, places }
     }
-    reached[path.len()]
+
+    /// Whether a pattern matches it: see [`matches`].
+    #[must_use]
+    pub fn matches(&self, pattern: &str) -> bool {
+        // Bit j: the pattern so far can stand for the first j segments.
+        let mut reached = vec![0; self.count / 64 + 1];
+        reached[0] = 1;
+        for segment in segments(pattern) {
+            match segment {
+                "**" => fill_from_lowest(&mut reached),
+                "*" => shift(&mut reached),
+                _ => {
+                    let literal = segment.replace("%2A", "*").replace("%2a", "*");
+                    let Some(places) = self.places.get(literal.as_str()) else { return false };
+                    reached.iter_mut().zip(places).for_each(|(word, places)| *word &= places);
+                    shift(&mut reached);
+                }
+            }
+        }
+        reached[self.count / 64] >> (self.count % 64) & 1 == 1
+    }
+}
+
+/// Moves every bit one further.
+fn shift(bits: &mut [u64]) {
+    let mut carry = 0;
+    for word in bits {
+        (*word, carry) = (*word << 1 | carry, *word >> 63);
+    }
+}
+
+/// Sets every bit above the lowest that is set.
+fn fill_from_lowest(bits: &mut [u64]) {
+    let mut found = false;
+    for word in bits {
+        if found {
+            *word = u64::MAX;
+        } else if *word != 0 {
+            *word = u64::MAX << word.trailing_zeros();
+            found = true;
+        }
+    }
 }
 
 /// The path below which everything lies that a pattern can match: its leading segments without wildcards.
@@ -32,13 +85,6 @@ pub(crate) fn prefix(pattern: &str) -> String {
 
 fn segments(text: &str) -> impl Iterator<Item = &str> {
     text.split('/').filter(|segment| !segment.is_empty())
-}
-
-fn stands_for(pattern: &str, segment: &str) -> bool {
-    if !is_escaped(pattern) {
-        return pattern == segment;
-    }
-    pattern.replace("%2A", "*").replace("%2a", "*") == segment
 }
 
 fn is_escaped(segment: &str) -> bool {
@@ -87,7 +133,9 @@ mod tests {
     #[test]
     fn a_hostile_pattern_takes_no_longer_than_another() {
         let (pattern, path) = ("**/a/".repeat(300), "a/".repeat(700) + "b");
-        assert!(!matches(&pattern, &path));
+        let matcher = Matcher::new(&path);
+        assert!((0..1000).all(|_| !matcher.matches(&pattern)));
+        assert!(matches(&pattern, &"a/".repeat(700)));
     }
 
     #[test]

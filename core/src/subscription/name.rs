@@ -1,6 +1,6 @@
 //! Naming a subscription, and what refuses whoever may not.
 
-use crate::http::{Call, Error, Refusal, failure};
+use crate::http::{Call, Error, Refusal, canonical_path, failure};
 use crate::store::{Read, SubscriptionRow};
 use crate::tenant::Principal;
 
@@ -53,9 +53,10 @@ pub(super) fn check_owner(read: &Read<'_>, by: &Principal, subscription: &Subscr
     if owns { Ok(()) } else { Err(NotTheOwners { id: subscription.name.clone() }.into()) }
 }
 
-/// The path of a stream from what a request calls it: without slashes around it.
+/// The path of a stream from what a request calls it: without slashes around it, and as a URL's parser would leave it.
 pub(super) fn path(given: &str) -> String {
-    format!("/{}", given.trim().trim_matches('/'))
+    let path = format!("/{}", given.trim().trim_matches('/'));
+    format!("/{}", canonical_path(&path).trim_matches('/'))
 }
 
 /// What the wire calls the stream at a path.

@@ -332,3 +332,25 @@ fn a_lease_whose_timer_died_does_not_last_for_ever() {
     w.post("/_electric/entities/horton/a/send", &json!({ "payload": 2 }));
     assert_eq!(w.fetches.len(), 1);
 }
+
+/// Endpoints that hung took every slot, and when their attempts had failed those of the oldest subscriptions took them
+/// again: whoever came later was never called.
+#[test]
+fn a_delivery_waits_for_a_slot_in_line() {
+    let mut w = World::with_fetches(2);
+    put(&mut w, "/s");
+    for n in 0..9 {
+        let webhook = json!({ "url": format!("https://agent.test/{n}") });
+        subscribe(&mut w, &format!("h{n}"), &json!({ "type": "webhook", "webhook": webhook, "streams": ["s"] }));
+    }
+    append(&mut w, "/s");
+    let mut called = std::collections::BTreeSet::new();
+    for _ in 0..6 {
+        for fetch in std::mem::take(&mut w.fetches) {
+            called.insert(fetch.url.clone());
+            w.outcome(fetch.id, Err("no answer in time".to_owned()));
+        }
+        w.pass(Span::secs(20));
+    }
+    assert_eq!(called.len(), 9, "{called:?}");
+}

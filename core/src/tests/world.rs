@@ -42,7 +42,12 @@ impl Got {
 
 impl World {
     pub(super) fn new() -> Self {
-        let config = Config { public_url: Some("http://reveille.test".to_owned()), ..Config::dev() };
+        Self::with_fetches(Config::dev().fetches)
+    }
+
+    /// One in which so many fetches may be in flight at once.
+    pub(super) fn with_fetches(fetches: usize) -> Self {
+        let config = Config { public_url: Some("http://reveille.test".to_owned()), fetches, ..Config::dev() };
         let now = Time::from_millis(1_800_000_000_000);
         let engine = Engine::open(Memory::new(), config, now, Entropy::new([0; 32])).expect("opens");
         Self { engine, now, calls: 0, fetches: Vec::new(), deadline: None }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Raw, World, world_over};
+use crate::client::{Raw, World, eventually, world_over};
 
 async fn impatient() -> World {
     world_over(|server| server.body_silence(Duration::from_millis(300)), |driver| driver).await
@@ -19,6 +19,22 @@ async fn a_body_that_stops_coming_is_answered_408() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
     raw.closed().await;
+}
+
+/// Readers that asked for much and took nothing kept it in the server's memory for as long as they liked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_is_let_go() {
+    let world = world_over(|server| server.write_stall(Duration::from_millis(300)), |driver| driver).await;
+    world.client.make("/much").await;
+    for _ in 0..3 {
+        assert!(world.client.append("/much", &"x".repeat(7 << 20)).await.is_ok());
+    }
+    let head = "GET /much?offset=-1&live=sse HTTP/1.1\r\nhost: x\r\n\r\n";
+    let stalled = [Raw::open(&world.server, head).await, Raw::open(&world.server, head).await];
+    let readers = async || world.client.get("/metrics").await.text;
+    eventually("they read", async || readers().await.contains("reveille_live_readers 2")).await;
+    eventually("they are let go", async || readers().await.contains("reveille_live_readers 0")).await;
+    drop(stalled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
