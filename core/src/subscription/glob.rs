@@ -34,7 +34,7 @@ impl<'p> Matcher<'p> {
         Self { count, places }
     }
 
-    /// Whether a pattern matches it: see [`matches`].
+    /// Whether a pattern matches it: see [`matches()`].
     #[must_use]
     pub fn matches(&self, pattern: &str) -> bool {
         // Bit j: the pattern so far can stand for the first j segments.
