@@ -5,6 +5,7 @@
 //! panic harming nobody else.
 
 mod batch;
+mod clock;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,14 +16,14 @@ use http::header::CONTENT_TYPE;
 
 use self::batch::Batch;
 pub(crate) use self::batch::{Done, Ended, Fate, Handle, Scratch, Slots};
+use self::clock::clock_route;
 use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
-use crate::http::{Advance, Call, Error, Handler, Refusal, Request, Response, is_subscription, route};
-use crate::limits::ADVANCE;
+use crate::http::{Call, Error, Handler, Refusal, Request, Response, is_subscription, route};
 use crate::pending::Pending;
 use crate::schedule::{self, Timer};
-use crate::store::{Clock, Keys, Read, Sql, SqlError, Tx, Verdict, migrate};
+use crate::store::{Clock, Keys, Read, Sql, SqlError, Verdict, migrate};
 use crate::stream::{Live, Next};
 use crate::time::Time;
 
@@ -315,45 +316,6 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Answers a request that moves the virtual clock: each timer runs at its own moment, as carefully as after a trap,
-    /// so that a row which traps holds up nobody on any host.
-    fn move_clock(&mut self, command: &Command) -> Option<Turn> {
-        let (ticket, request, advance) = clock_route(&self.config, command)?;
-        let answer = match advance(request, &self.config, self.memory.clock.get().now) {
-            Ok(target) => self.run_until(target),
-            Err(refusal) => Ok((refusal.response(), Turn::default())),
-        };
-        let (mut response, mut turn) = answer.unwrap_or_else(|_| (unavailable(), Turn::default()));
-        dress(&mut response, request, &self.config, Cost::default());
-        turn.replies.push((ticket, Reply::Whole(response)));
-        turn.next_deadline = self.next_deadline().ok().flatten();
-        Some(turn)
-    }
-
-    fn run_until(&mut self, target: Time) -> Result<(Response, Turn), SqlError> {
-        let entropy = self.config.virtual_time.as_ref().map_or(Entropy::new([0; 32]), Virtual::entropy);
-        let mut turn = Turn::default();
-        for _ in 0..ADVANCE {
-            let Some(due) = self.next_deadline()?.filter(|due| *due <= target) else { break };
-            let clock = self.memory.clock.get();
-            let now = clock.now.max(due);
-            self.memory.clock.set(Clock { now, ..clock });
-            for row in Read::new(&self.sql, &self.config, now).due_timers(now, TICK)? {
-                self.run_carefully(&row, now, entropy, &mut turn)?;
-            }
-            turn.absorb(self.transact_one(now, |batch, scratch| match batch.give_up_waiting(&entropy, scratch) {
-                Fate::Done => schedule::run_waiting(&batch.handle(&entropy), scratch),
-                Fate::Spoiled => Fate::Spoiled,
-            }));
-        }
-        let clock = self.memory.clock.get();
-        let clock = Clock { now: clock.now.max(target), ..clock };
-        Tx::write_clock_row(&Read::new(&self.sql, &self.config, clock.now), &clock)?;
-        self.memory.clock.set(clock);
-        turn.effects.push(Effect::clock(clock.now));
-        Ok((Response::json(StatusCode::OK, &serde_json::json!({ "now": clock.now })), turn))
-    }
-
     fn transact_one(&mut self, now: Time, work: impl Fn(&Batch<'_>, &mut Scratch) -> Fate) -> Turn {
         let turns = self.transact(1, now, |batch, _| {
             let mut scratch = Scratch::default();
@@ -488,15 +450,6 @@ impl Turn {
     }
 }
 
-/// A request that moves the virtual clock.
-fn clock_route<'c>(config: &Config, command: &'c Command) -> Option<(Ticket, &'c Request, Advance)> {
-    let Command::Request { ticket, request } = command else { return None };
-    match route(config, &request.method, &request.path).handler {
-        Handler::Clock(advance) => Some((*ticket, request, advance)),
-        _ => None,
-    }
-}
-
 /// Answers a request on a read route from any connection over any committed snapshot, without the engine; `None` when
 /// the route writes and must go through [`Engine::batch`]. Beside the reply there may be something to remember.
 pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Option<(Reply, Option<Touch>)> {
@@ -594,8 +547,5 @@ fn finish(reply: Reply, request: &Request, config: &Config, cost: Cost) -> Reply
         live @ Reply::Live(_) => live,
     }
 }
-
-/// How many due rows one step of the virtual clock looks at.
-const TICK: usize = 64;
 
 const RETRY_AFTER_FAILED_COMMIT: crate::time::Span = crate::time::Span::millis(1000);

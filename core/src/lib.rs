@@ -23,6 +23,7 @@
 //! * Ask [`http::admit`] about each request before its first byte; read the body up to the limit that it gives.
 //! * Bring requests, due ticks and outcomes to [`Engine::batch`], with `now` and 32 random bytes. Turns come back.
 //! * Send the replies of each [`Turn`]. Where reads have connections of their own, answer them by [`engine::read`].
+//! * What a read wants remembered, a [`Touch`], is a command like the others: once, however many reads there were.
 //! * Perform its [`Effect::Fetch`]es, and bring each outcome back, failures too. A host that resolves names itself
 //!   connects only to addresses that [`egress::judge_address`] lets through.
 //! * Hand its [`Effect::Notify`]s to the live reads that subscribe to their topics.
@@ -34,7 +35,7 @@
 //! # The rooms
 //!
 //! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`stream`] is the log ·
-//! `subscription` announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
+//! `subscription` follows, announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
 //! [`dispatch`] decides who runs them · [`egress`] says where they may be called · `schedule` is time ·
 //! [`store`] is the database.
 

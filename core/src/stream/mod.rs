@@ -1,7 +1,8 @@
 //! Streams: an append-only log a path, as the Durable Streams protocol has it.
 //!
-//! Owns offsets, content, creation, appends, idempotent producers, reads and live reads. What an append causes beyond
-//! the stream (wakes, dispatches) is called from `write.rs`, the one place where entries are written.
+//! Owns offsets, content, creation, appends, idempotent producers, reads and live reads, forks, lifetimes, deletion and
+//! sealing. What an append causes beyond the stream (wakes, dispatches) is called from `write.rs`, the one place where
+//! entries are written.
 
 mod access;
 mod append;

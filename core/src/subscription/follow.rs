@@ -11,6 +11,9 @@ use crate::tenant::Principal;
 /// Follows a stream that a client asked for, from its tail on; one that does not exist yet is awaited.
 pub(super) fn explicitly(tx: &Tx<'_>, by: &Principal, subscription: &SubscriptionRow, path: &str) -> Result<(), Error> {
     check_path(tx, path)?;
+    if is_own_wake_stream(subscription, path) {
+        return Err(invalid("a subscription cannot follow its own wake stream").into());
+    }
     Owner::of(tx, path)?.check_read(by, path)?;
     match tx.live_stream(path)? {
         Some(stream) => tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)?,

@@ -10,7 +10,7 @@ use super::name::{id, invalid, own, path};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response};
 use crate::limits::LINKS;
-use crate::store::{Kind, Reasons, Tx};
+use crate::store::{Reasons, Tx};
 
 /// `POST …/streams {"streams": […]}`: follows them from their tails on; what is followed already keeps its cursor.
 pub(crate) fn add(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
@@ -22,9 +22,6 @@ pub(crate) fn add(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     };
     let subscription = own(tx, by, &id(call)?)?;
     for path in &asked {
-        if matches!(&subscription.kind, Kind::Stream { path: own } if own == path) {
-            return Err(invalid("a subscription cannot follow its own wake stream").into());
-        }
         follow::explicitly(tx, by, &subscription, path)?;
     }
     if tx.links_held(subscription.id)? > LINKS {
