@@ -117,8 +117,8 @@ pub(crate) fn write(
     }
     let follows = stream.followed && cause.announces;
     let taken = follows && subscription::moved(tx, stream, source.entity.as_ref(), &cause, end)?;
-    if let (false, Why::Wake(matched)) = (taken, cause.why) {
-        journal::wake_row(tx, stream.id, matched, end)?;
+    if !taken {
+        journal::wake_row(tx, stream.id, &cause.why, end)?;
     }
     Ok(end)
 }

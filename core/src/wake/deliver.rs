@@ -6,8 +6,8 @@ use super::evaluate::{Change, Match, evaluate};
 use super::finished::{FinishedChild, answered, bare};
 use super::source::{Runs, Source};
 use crate::dispatch::journal;
-use crate::limits::{ANSWERS, FAN_OUT};
-use crate::store::{EntityRow, Registration, SqlError, Tx};
+use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
+use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
 
 /// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
@@ -44,7 +44,7 @@ pub(crate) fn wake(
     }
 }
 
-/// A wake row that an earlier release let wait for its turn is written now: it is its dispatch that waits.
+/// A wake that waited for its turn is written now.
 pub(crate) fn release(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(waiting) = tx.waiting_wake(id)? else { return Ok(()) };
     tx.delete_waiting_wake(id)?;
@@ -87,7 +87,7 @@ fn deliver(
     answers: &mut Answers<'_>,
     depth: i64,
 ) -> Result<(), SqlError> {
-    let Some(subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
+    let Some(mut subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
     let child = source.entity.as_ref().filter(|s| s.parent.as_deref() == Some(&subscriber.url));
     let finished = match (child, &found.run) {
         (Some(child), Some(status)) if registration.include_response => {
@@ -118,7 +118,22 @@ fn deliver(
         headers: Headers { operation: "insert" },
     };
     let event = serde_json::to_string(&row).expect("our own values serialise");
-    append(tx, &subscriber, &event, Cause { depth, why: Why::Wake(&matched), ..Cause::outside(Class::Never) })
+    let cause = Cause { depth, why: Why::Wake(&matched), ..Cause::outside(Class::Never) };
+    if depth <= DEPTH {
+        return append(tx, &subscriber, &event, cause);
+    }
+    // Too deep to be honest haste: from here on one entity's wake rows stand apart, and none is lost. Its budget keeps
+    // its dispatches apart, but an agent that keeps its claim reads a row without being dispatched.
+    let turn = subscriber.next_wake.max(tx.now);
+    subscriber.next_wake = turn + SPACING;
+    tx.update_entity(&subscriber)?;
+    if turn <= tx.now || event.len() > MAX_VALUE {
+        return append(tx, &subscriber, &event, cause);
+    }
+    tx.count(|c| c.wakes_slowed += 1);
+    journal::held(tx, &subscriber, &matched, turn, depth)?;
+    let id = tx.insert_waiting_wake(subscriber.id, &event, depth)?;
+    tx.arm(turn, TimerKind::Wake, id)
 }
 
 fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, cause: Cause<'_>) -> Result<(), SqlError> {

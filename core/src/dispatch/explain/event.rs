@@ -152,6 +152,13 @@ impl Judge<'_> {
             Some(("suppressed", step)) => {
                 format!("it matches, and no wake row was written: {}", step["why"].as_str().unwrap_or(""))
             }
+            Some(("slowed", step)) if step["wake"].is_null() => {
+                let until = step["until"].as_str().unwrap_or("?");
+                format!(
+                    "it matched, and its wake row was held back until {until}: {}",
+                    step["why"].as_str().unwrap_or("")
+                )
+            }
             Some((_, step)) => {
                 let row = step["offset"].as_str().unwrap_or("?");
                 match step["wake"].as_str() {
