@@ -1,7 +1,6 @@
 //! Why one event did or did not wake an entity: each of its registrations on the source is asked again.
 
 use http::StatusCode;
-use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::super::journal::show::{records, steps};
@@ -9,7 +8,7 @@ use crate::entity::Status;
 use crate::http::{Error, Refusal, Request, failure};
 use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, Observed, Read, StreamRow};
-use crate::stream::{Class, Event, Offset, Owner};
+use crate::stream::{Class, Event, Offset, Owner, messages};
 use crate::tenant::{Permission, Principal, permission};
 use crate::wake::{evaluate, why_not};
 
@@ -172,11 +171,4 @@ impl Judge<'_> {
             None => "it matched".to_owned(),
         }
     }
-}
-
-/// The messages of a stored JSON entry.
-pub(super) fn messages(entry: &[u8]) -> Vec<String> {
-    let array = [b"[", entry, b"]"].concat();
-    let messages: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
-    messages.into_iter().map(|m| m.get().to_owned()).collect()
 }

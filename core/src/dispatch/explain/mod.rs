@@ -18,7 +18,7 @@ use crate::entity::find;
 use crate::http::{Call, Error, Response};
 use crate::limits::{DEPTH, SPACING};
 use crate::store::{DeadLetter, EntityRow, Kind, Link, Read, SqlError, SubscriptionRow};
-use crate::stream::{Event, members};
+use crate::stream::{Event, members, messages};
 use crate::subscription;
 use crate::tenant::{Permission, permission};
 use crate::time::Time;
@@ -162,7 +162,7 @@ impl Dispatch {
         let mut entries = Vec::new();
         if let Some(stream) = link.stream.map(|id| read.stream_by_id(id)).transpose()?.flatten() {
             read.entries(&stream, from, PENDING_BYTES, |end, bytes| {
-                for message in event::messages(bytes) {
+                for message in messages(bytes) {
                     if entries.len() < PENDING_ENTRIES {
                         let event = Event::of(&message);
                         entries.push(json!({ "offset": stamp(&message).unwrap_or_else(|| end.to_string()), "type": event.kind, "key": event.key }));
