@@ -54,7 +54,7 @@ pub(crate) struct Matched<'a> {
     /// What kind of row changed.
     pub(crate) collection: &'a str,
     /// How it did.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: &'a str,
     /// Its key.
     pub(crate) key: &'a str,
 }

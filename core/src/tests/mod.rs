@@ -9,4 +9,5 @@ mod loops;
 mod properties;
 mod schemas;
 mod streams;
+mod wakes;
 mod world;

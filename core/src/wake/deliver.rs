@@ -1,14 +1,15 @@
 //! From an append to the wake rows it causes, in registration order, in the append's transaction.
 
-use serde::Serialize;
-
-use super::evaluate::{Change, Match, evaluate};
+use super::debounce;
+use super::evaluate::{Match, evaluate};
 use super::finished::{FinishedChild, answered, bare};
+use super::row::{Wake, row};
 use super::source::{Runs, Source};
 use crate::dispatch::journal;
 use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
 use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
+use crate::time::Span;
 
 /// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
 pub(crate) fn wake(
@@ -87,7 +88,7 @@ fn deliver(
     answers: &mut Answers<'_>,
     depth: i64,
 ) -> Result<(), SqlError> {
-    let Some(mut subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
+    let Some(subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
     let child = source.entity.as_ref().filter(|s| s.parent.as_deref() == Some(&subscriber.url));
     let finished = match (child, &found.run) {
         (Some(child), Some(status)) if registration.include_response => {
@@ -104,23 +105,30 @@ fn deliver(
         kind: found.change.kind,
         key: &found.change.key,
     };
-    let timestamp = tx.now.iso();
-    let row = Row {
-        r#type: "wake",
-        key: format!("wake-{}-{position}", registration.id),
-        value: Value {
-            timestamp: &timestamp,
-            source: &source.name,
-            timeout: false,
-            changes: [&found.change],
-            finished_child: finished,
-        },
-        headers: Headers { operation: "insert" },
-    };
-    let event = serde_json::to_string(&row).expect("our own values serialise");
-    let cause = Cause { depth, why: Why::Wake(&matched), ..Cause::outside(Class::Never) };
+    if registration.timeout > Span::ZERO && !registration.consumed {
+        tx.consume_timeout(registration.id)?;
+    }
+    let change = serde_json::to_string(&found.change).expect("our own values serialise");
+    let finished = finished.map(|f| serde_json::to_string(&f).expect("our own values serialise"));
+    if registration.debounce > Span::ZERO {
+        return debounce::gather(tx, registration, &subscriber, &matched, &change, finished, depth);
+    }
+    let event = row(tx, &Wake { matched: &matched, timeout: false, changes: &change, finished: finished.as_deref() });
+    emit(tx, subscriber, &event, &matched, depth)?;
+    if registration.one_shot { tx.delete_registration(registration.id) } else { Ok(()) }
+}
+
+/// Writes a wake row to its subscriber's stream: now, or in its turn when its cause lies too deep.
+pub(super) fn emit(
+    tx: &Tx<'_>,
+    mut subscriber: EntityRow,
+    event: &str,
+    matched: &Matched<'_>,
+    depth: i64,
+) -> Result<(), SqlError> {
+    let cause = Cause { depth, why: Why::Wake(matched), ..Cause::outside(Class::Never) };
     if depth <= DEPTH {
-        return append(tx, &subscriber, &event, cause);
+        return append(tx, &subscriber, event, cause);
     }
     // Too deep to be honest haste: from here on one entity's wake rows stand apart, and none is lost. Its budget keeps
     // its dispatches apart, but an agent that keeps its claim reads a row without being dispatched.
@@ -128,11 +136,11 @@ fn deliver(
     subscriber.next_wake = turn + SPACING;
     tx.update_entity(&subscriber)?;
     if turn <= tx.now || event.len() > MAX_VALUE {
-        return append(tx, &subscriber, &event, cause);
+        return append(tx, &subscriber, event, cause);
     }
     tx.count(|c| c.wakes_slowed += 1);
-    journal::held(tx, &subscriber, &matched, turn, depth)?;
-    let id = tx.insert_waiting_wake(subscriber.id, &event, depth)?;
+    journal::held(tx, &subscriber, matched, turn, depth)?;
+    let id = tx.insert_waiting_wake(subscriber.id, event, depth)?;
     tx.arm(turn, TimerKind::Wake, id)
 }
 
@@ -149,28 +157,4 @@ fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, cause: Cause<'_>) ->
     tx.count(|c| c.wakes += 1);
     write(tx, &mut stream, &Content::Json(vec![event]), cause)?;
     Ok(())
-}
-
-/// A wake row (wake specification, section 1.7).
-#[derive(Serialize)]
-struct Row<'a> {
-    r#type: &'static str,
-    key: String,
-    value: Value<'a>,
-    headers: Headers,
-}
-
-#[derive(Serialize)]
-struct Value<'a> {
-    timestamp: &'a str,
-    source: &'a str,
-    timeout: bool,
-    changes: [&'a Change<'a>; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finished_child: Option<FinishedChild>,
-}
-
-#[derive(Serialize)]
-struct Headers {
-    operation: &'static str,
 }

@@ -10,6 +10,7 @@ use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, Observed, Read, StreamRow};
 use crate::stream::{Class, Event, Offset, Owner, messages};
 use crate::tenant::{Permission, Principal, permission};
+use crate::time::Span;
 use crate::wake::{evaluate, why_not};
 
 failure! {
@@ -143,14 +144,17 @@ impl Judge<'_> {
             return "it matches, and an entity is not woken by what it wrote under its own claim".to_owned();
         }
         let is_it = |step: &&Json| step["registration"] == one.id && step["position"] == self.position.as_str();
+        let gathered = "it matched, and became one wake with what came soon before or after";
         let Some(at) = journal.iter().position(|step| step["what"] == "evaluated" && is_it(&step)) else {
-            return "it matches; what became of it is no longer remembered".to_owned();
+            let forgotten = "it matches; what became of it is no longer remembered";
+            return if one.debounce > Span::ZERO { gathered } else { forgotten }.to_owned();
         };
         let then = journal.get(at + 1);
         match then.map(|step| (step["what"].as_str().unwrap_or(""), step)) {
             Some(("suppressed", step)) => {
                 format!("it matches, and no wake row was written: {}", step["why"].as_str().unwrap_or(""))
             }
+            Some(("debounced", _)) => gathered.to_owned(),
             Some(("slowed", step)) if step["wake"].is_null() => {
                 let until = step["until"].as_str().unwrap_or("?");
                 format!(

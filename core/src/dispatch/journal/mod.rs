@@ -158,6 +158,16 @@ pub(crate) fn held(
     lone(tx, subscriber.id, -1, steps)
 }
 
+/// A condition matched, and its registration waits whether more comes.
+pub(crate) fn debounced(
+    tx: &Tx<'_>,
+    subscriber: &EntityRow,
+    matched: &Matched<'_>,
+    until: Time,
+) -> Result<(), SqlError> {
+    lone(tx, subscriber.id, -1, vec![step::evaluated(tx, matched), step::debounced(tx, until)])
+}
+
 /// What is said of a chain of causes that is too deep.
 pub(crate) fn deep(depth: i64) -> String {
     format!("its cause lies {depth} causes deep")
