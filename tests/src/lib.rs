@@ -1,4 +1,5 @@
-//! What the benchmarks share: a server as a child process, a client, the machine, where time goes, tables.
+//! What the benchmarks share: a server as a child process, a client, an agent's side of a wake, the
+//! machine, where time goes, tables.
 
 pub mod client;
 pub mod machine;
@@ -6,6 +7,7 @@ pub mod observe;
 pub mod program;
 pub mod report;
 pub mod server;
+pub mod wake;
 
 /// What went wrong, in words.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
