@@ -5,6 +5,7 @@ pub mod client;
 pub mod machine;
 pub mod observe;
 pub mod program;
+pub mod progress;
 pub mod report;
 pub mod server;
 pub mod wake;

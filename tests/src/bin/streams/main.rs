@@ -12,7 +12,6 @@ mod load;
 mod memory;
 mod message;
 mod pair;
-mod progress;
 mod report;
 mod tail;
 mod wire;
@@ -22,10 +21,10 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use reveille_tests::program::{self, Common, Place};
+use reveille_tests::progress::Progress;
 use reveille_tests::{Result, machine};
 
 use crate::pair::PUBLISHED;
-use crate::progress::Progress;
 use crate::report::Report;
 
 /// Measures streams on the native server and on the published one: appends, catch-up, latency, memory.
