@@ -1,6 +1,8 @@
 //! Rows written and statements run by each kind of command, from the answers' headers. They are the same on every
 //! machine.
 
+use std::time::Duration;
+
 use reveille_tests::Result;
 use reveille_tests::client::{Answer, Ask, Connection};
 use reveille_tests::report::Cost;
@@ -38,7 +40,7 @@ impl Asking<'_> {
         self.cost("send, no dispatch", Ask::post("/_electric/entities/mute/m/send", &message)).await?;
         self.cost("spawn, webhook policy", Ask::put("/_electric/entities/agent/p", &json!({}))).await?;
         self.cost("send that wakes a webhook", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
-        let parent = Wake::of(&receiver.next().await?.json()?)?;
+        let parent = woken(receiver).await?;
         self.cost("claim of a webhook's wake", parent.claim()).await?;
         self.cost("heartbeat of a webhook's wake", parent.heartbeat()).await?;
         self.cost("send to an agent at work", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
@@ -47,7 +49,7 @@ impl Asking<'_> {
         let body = json!({ "parent": "/agent/p", "initialMessage": "count", "wake": wake });
         self.cost("spawn of a child, with its message and wake", Ask::put("/_electric/entities/agent/c", &body))
             .await?;
-        let child = Wake::of(&receiver.next().await?.json()?)?;
+        let child = woken(receiver).await?;
         let claimed = self.cost("claim of a webhook's wake, by the child", child.claim()).await?;
         let token = write_token(&claimed.json()?)?;
         let append = |events: &Json| Ask::post(&child.stream, events).under(&token);
@@ -93,6 +95,13 @@ impl Asking<'_> {
     }
 }
 
+/// The next wake by webhook. The outcome of the webhook is a command of its own: here it always comes before the claim.
+async fn woken(receiver: &mut Receiver) -> Result<Wake> {
+    let wake = Wake::of(&receiver.next().await?.json()?)?;
+    tokio::time::sleep(PAUSE).await;
+    Ok(wake)
+}
+
 fn message() -> Json {
     json!({ "payload": { "text": "How many words has chapter one?" } })
 }
@@ -101,3 +110,5 @@ fn event(kind: &str, key: &str, operation: &str) -> Json {
     let status = if operation == "update" { "completed" } else { "started" };
     json!({ "type": kind, "key": key, "value": { "status": status }, "headers": { "operation": operation } })
 }
+
+const PAUSE: Duration = Duration::from_millis(100);
