@@ -97,7 +97,7 @@ async fn work_off(
             Some(event) = events.recv() => event,
         };
         let mut work = Work::new(event);
-        let fate = fleet.is_deadly() && random.per_mille(fleet.deaths);
+        let fate = fleet.is_deadly() && random.per_mille(fleet.size.deaths);
         let fate = fate.then(|| *random.of(&Stage::ALL));
         loop {
             sleep(random.millis(&THOUGHT)).await;

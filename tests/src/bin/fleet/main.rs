@@ -29,7 +29,7 @@ use reveille_tests::server::Server;
 use reveille_tests::{Result, machine};
 use tokio::task::JoinSet;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Size};
 use crate::name::Runner;
 use crate::report::Report;
 
@@ -40,25 +40,8 @@ struct Options {
     #[command(flatten)]
     place: Named,
 
-    /// How many runners there are
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=2000))]
-    runners: u64,
-
-    /// How many entities go to them
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    entities: u64,
-
-    /// For how long messages are sent, and runners die
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    seconds: u64,
-
-    /// How many messages are sent a second
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=5000))]
-    rate: u64,
-
-    /// How many of a thousand works end in the death of their runner
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=1000))]
-    deaths: u64,
+    #[command(flatten)]
+    size: Size,
 
     /// Repeats the choices of a run [default: another each time]
     #[arg(long, value_name = "N")]
@@ -82,19 +65,18 @@ async fn run(options: &Options) -> Result<(String, bool)> {
     let seed = options.seed.unwrap_or_else(by_the_clock);
     // A run that does not come to its end must be repeatable, too.
     eprintln!("fleet: seed {seed}");
-    let size = [options.runners, options.entities, options.rate, options.deaths];
-    let fleet = Arc::new(Fleet::new(server, seed, size));
+    let fleet = Arc::new(Fleet::new(server, seed, options.size));
     let progress = Progress::new();
     progress.say("the entities are spawned");
     prepare::prepare(&fleet).await?;
 
     let mut runners = JoinSet::new();
-    for n in 0..fleet.runners {
+    for n in 0..fleet.size.runners {
         runners.spawn(life::run(Arc::clone(&fleet), Runner(n)));
     }
     let phases = async {
-        progress.say(&format!("{} s of messages and deaths", options.seconds));
-        send::send(&fleet, Duration::from_secs(options.seconds)).await?;
+        progress.say(&format!("{} s of messages and deaths", options.size.seconds));
+        send::send(&fleet, Duration::from_secs(options.size.seconds)).await?;
         fleet.spare();
         progress.say("what is left is done, and leases of the dead end");
         quiet::quiet(&fleet).await

@@ -15,7 +15,7 @@ pub(crate) async fn prepare(fleet: &Arc<Fleet>) -> Result<()> {
     let mut connection = fleet.server.connect().await?;
     let kind = json!({ "name": TYPE, "description": "of the fleet" });
     connection.expect(Ask::post("/_electric/entity-types", &kind)).await?;
-    for runner in (0..fleet.runners).map(Runner) {
+    for runner in (0..fleet.size.runners).map(Runner) {
         let body = json!({ "id": runner.id(), "label": "of the fleet" });
         connection.expect(Ask::post("/_electric/runners", &body).by(&runner.principal())).await?;
     }
@@ -31,8 +31,8 @@ pub(crate) async fn prepare(fleet: &Arc<Fleet>) -> Result<()> {
 
 async fn spawn(fleet: Arc<Fleet>, first: u64) -> Result<()> {
     let mut connection = fleet.server.connect().await?;
-    for n in (first..fleet.entities).step_by(CONNECTIONS as usize) {
-        let runner = Runner(n % fleet.runners);
+    for n in (first..fleet.size.entities).step_by(CONNECTIONS as usize) {
+        let runner = Runner(n % fleet.size.runners);
         let policy = json!({ "targets": [{ "type": "runner", "runnerId": runner.id() }] });
         let body = json!({ "dispatch_policy": policy });
         connection.expect(Ask::put(entity(n), &body).by(&runner.principal())).await?;

@@ -31,7 +31,7 @@ pub(crate) async fn left(fleet: &Fleet) -> Result<Vec<String>> {
     for entity in running.as_array().ok_or("a list of entities is no array")? {
         left.push(format!("{} is running", entity["url"].as_str().unwrap_or("?")));
     }
-    for runner in (0..fleet.runners).map(Runner) {
+    for runner in (0..fleet.size.runners).map(Runner) {
         let ask = Ask::get(format!("/_electric/runners/{}/health", runner.id())).by(&runner.principal());
         let health = connection.expect(ask).await?.json()?;
         for at in

@@ -40,7 +40,7 @@ impl Report {
         let deaths: Vec<String> =
             Stage::ALL.iter().map(|at| format!("{} {}", ledger.deaths.get(at).unwrap_or(&0), at.name())).collect();
         writeln!(out, "seed     {}\n", fleet.seed)?;
-        writeln!(out, "runners, entities        {}, {}", fleet.runners, fleet.entities)?;
+        writeln!(out, "runners, entities        {}, {}", fleet.size.runners, fleet.size.entities)?;
         writeln!(out, "messages                 {}", ledger.messages())?;
         writeln!(out, "claims, of them done     {claims}, {done}")?;
         writeln!(out, "claims of nothing        {}", ledger.skipped)?;

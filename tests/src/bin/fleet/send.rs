@@ -29,11 +29,11 @@ pub(crate) async fn send(fleet: &Arc<Fleet>, time: Duration) -> Result<()> {
 async fn sender(fleet: Arc<Fleet>, n: u64, end: Instant) -> Result<()> {
     let mut random = Random::new(fleet.seed, u64::MAX - n);
     let mut connection = fleet.server.connect().await?;
-    let mut beat = interval(Duration::from_secs(SENDERS) / u32::try_from(fleet.rate)?);
+    let mut beat = interval(Duration::from_secs(SENDERS) / u32::try_from(fleet.size.rate)?);
     while Instant::now() < end {
         beat.tick().await;
         let message = fleet.next_message();
-        let among = if random.per_mille(CROWDED) { fleet.entities.div_ceil(100) } else { fleet.entities };
+        let among = if random.per_mille(CROWDED) { fleet.size.entities.div_ceil(100) } else { fleet.size.entities };
         let path = format!("{}/send", entity(random.below(among)));
         let sent = Instant::now();
         connection.expect(Ask::post(path, &json!({ "payload": { "n": message } }))).await?;
