@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::claim::Claim;
+use crate::name::TYPE;
 use crate::work::Stage;
 
 /// What the clients know.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// When each message was sent that the server has taken.
-    sent: HashMap<u64, Instant>,
+    /// To which entity each message was sent that the server has taken, and when.
+    sent: BTreeMap<u64, (u64, Instant)>,
     /// When the first done was answered that acknowledges it.
     acknowledged: HashMap<u64, Instant>,
     /// The claims of each entity.
@@ -35,8 +36,8 @@ pub(crate) struct Findings {
 }
 
 impl Ledger {
-    pub(crate) fn sent(&mut self, message: u64, at: Instant) {
-        self.sent.insert(message, at);
+    pub(crate) fn sent(&mut self, message: u64, entity: u64, at: Instant) {
+        self.sent.insert(message, (entity, at));
     }
 
     pub(crate) fn claimed(&mut self, claim: Claim) {
@@ -68,15 +69,15 @@ impl Ledger {
 
     /// How long each message took, from its send to the answer of the done that acknowledges it.
     pub(crate) fn took(&self) -> Vec<Duration> {
-        let both = self.sent.iter().filter_map(|(message, sent)| Some((sent, self.acknowledged.get(message)?)));
+        let both = self.sent.iter().filter_map(|(message, (_, sent))| Some((sent, self.acknowledged.get(message)?)));
         both.map(|(sent, done)| done.saturating_duration_since(*sent)).collect()
     }
 
     /// Judges all claims.
     pub(crate) fn judge(&self) -> Findings {
         let mut findings = Findings::default();
-        for message in self.sent.keys().filter(|message| !self.acknowledged.contains_key(message)) {
-            findings.lost.push(format!("message {message} was acknowledged by no done"));
+        for (message, (entity, _)) in self.sent.iter().filter(|(sent, _)| !self.acknowledged.contains_key(sent)) {
+            findings.lost.push(format!("/{TYPE}/{entity}: message {message} was acknowledged by no done"));
         }
         for claims in self.claims.values() {
             let mut claims: Vec<&Claim> = claims.iter().collect();
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn only_a_done_that_was_accepted_acknowledges() {
         let (mut ledger, start) = (Ledger::default(), Instant::now());
-        ledger.sent(7, start);
+        ledger.sent(7, 1, start);
         ledger.claimed(claim(start, 7, &[(What::Claim, 0, true), (What::Done, 31, false)]));
         assert_eq!((ledger.waiting(), ledger.judge().lost.len()), (1, 1));
         let mut next = claim(start, 8, &[(What::Claim, 31, true), (What::Done, 32, true)]);

@@ -34,10 +34,11 @@ async fn sender(fleet: Arc<Fleet>, n: u64, end: Instant) -> Result<()> {
         beat.tick().await;
         let message = fleet.next_message();
         let among = if random.per_mille(CROWDED) { fleet.size.entities.div_ceil(100) } else { fleet.size.entities };
-        let path = format!("{}/send", entity(random.below(among)));
+        let to = random.below(among);
+        let path = format!("{}/send", entity(to));
         let sent = Instant::now();
         connection.expect(Ask::post(path, &json!({ "payload": { "n": message } }))).await?;
-        fleet.ledger().sent(message, sent);
+        fleet.ledger().sent(message, to, sent);
     }
     Ok(())
 }
