@@ -7,5 +7,6 @@ mod laws;
 mod loops;
 mod properties;
 mod schemas;
+mod simulator;
 mod streams;
 mod world;

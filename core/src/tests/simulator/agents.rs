@@ -1,0 +1,288 @@
+//! Those who run entities: a webhook's agent answers, claims, keeps, appends, acknowledges, ends, in whatever order and
+//! however late. What the engine must say to that follows from whether their wake is still the one in flight.
+
+use serde_json::{Value as Json, json};
+
+use super::super::world::Got;
+use super::cluster::{Cluster, Flight, Op, text};
+use super::model::{Author, Change};
+use super::people::{refuses, some};
+use super::stories;
+use crate::Command;
+use crate::effect::Answer;
+use crate::stream::Offset;
+
+/// How an endpoint answers a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    Takes,
+    Done,
+    Fails,
+    TimesOut,
+}
+
+/// What a callback says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Says {
+    /// By the stream protocol's own route.
+    pub(super) plainly: bool,
+    pub(super) claim: bool,
+    pub(super) ack: Option<i64>,
+    pub(super) done: bool,
+}
+
+pub(super) fn takes(c: &mut Cluster) -> Option<Op> {
+    answer_some(c, Answers::Takes)
+}
+
+pub(super) fn is_done_at_once(c: &mut Cluster) -> Option<Op> {
+    answer_some(c, Answers::Done)
+}
+
+pub(super) fn fails(c: &mut Cluster) -> Option<Op> {
+    answer_some(c, Answers::Fails)
+}
+
+pub(super) fn times_out(c: &mut Cluster) -> Option<Op> {
+    answer_some(c, Answers::TimesOut)
+}
+
+fn answer_some(c: &mut Cluster, how: Answers) -> Option<Op> {
+    let at = c.dice.recent(c.flights.len())?;
+    let flight = c.flights.remove(at);
+    Some(answer(c, flight, how))
+}
+
+/// A webhook is answered: what that means, unless a newer attempt or a newer wake has taken its place.
+pub(super) fn answer(c: &Cluster, flight: Flight, how: Answers) -> Op {
+    let status = |status: u16, body: &str| Ok(Answer { status, body: body.as_bytes().to_vec() });
+    let result = match how {
+        Answers::Takes => status(200, r#"{"ok":true}"#),
+        Answers::Done => status(200, r#"{"done":true}"#),
+        Answers::Fails => status(500, ""),
+        Answers::TimesOut => Err("no answer in time".to_owned()),
+    };
+    let what = format!("{how:?}: {} of {}", flight.id, c.entities[flight.entity].url);
+    Op::of(what, Command::Outcome { effect: flight.id.clone(), result }, move |c| {
+        let now = c.world.now;
+        let it = &mut c.entities[flight.entity];
+        let Some(current) = &it.current else { return };
+        if current.generation != flight.generation || current.attempt != flight.attempt {
+            return;
+        }
+        match how {
+            Answers::Done => {
+                it.say(flight.told);
+                c.end(flight.entity);
+            }
+            Answers::Takes if current.lease.is_none() => {
+                it.hold(now);
+                it.run();
+            }
+            _ => {}
+        }
+    })
+}
+
+pub(super) fn claims(c: &mut Cluster) -> Option<Op> {
+    let work = c.dice.recent(c.works.len())?;
+    Some(callback(c, work, Says { claim: true, ..Says::default() }))
+}
+
+pub(super) fn keeps(c: &mut Cluster) -> Option<Op> {
+    let work = c.dice.recent(c.works.len())?;
+    let plainly = c.dice.percent(25);
+    keep(c, work, Says { plainly, ..Says::default() })
+}
+
+/// It has seen a part, or all, or more than there is, or less than it had.
+pub(super) fn acknowledges(c: &mut Cluster) -> Option<Op> {
+    let work = c.dice.recent(c.works.len())?;
+    let ack = Some(place(c, work));
+    let plainly = c.dice.percent(25);
+    keep(c, work, Says { plainly, ack, ..Says::default() })
+}
+
+/// It is done, in one of the ways to say so: with what it has seen or without, with the claim that it never made.
+pub(super) fn is_done(c: &mut Cluster) -> Option<Op> {
+    let work = c.dice.recent(c.works.len())?;
+    let ack = c.dice.percent(70).then(|| place(c, work));
+    let plainly = c.dice.percent(25);
+    let claim = !plainly && c.dice.percent(5);
+    Some(callback(c, work, Says { plainly, claim, ack, done: true }))
+}
+
+/// Keeps a wake, if somebody holds it.
+fn keep(c: &mut Cluster, work: usize, says: Says) -> Option<Op> {
+    let it = &c.works[work];
+    let entity = &c.entities[it.entity];
+    let first = !entity.is_held() && entity.is_current(&it.wake, it.generation);
+    (says.plainly || stories::HEARTBEATS_FIRST || !first).then(|| callback(c, work, says))
+}
+
+/// A place on the stream of a wake that its agent may take for the end of what it has seen.
+fn place(c: &mut Cluster, work: usize) -> i64 {
+    let (entity, told) = (c.works[work].entity, c.works[work].told);
+    match c.dice.below(10) {
+        0..4 => c.tail(entity),
+        4..7 => told,
+        7..9 => c.dice.between(c.entities[entity].acked.min(told), told),
+        _ => c.tail(entity) + 1,
+    }
+}
+
+/// A callback under the token of a wake.
+pub(super) fn callback(c: &mut Cluster, work: usize, says: Says) -> Op {
+    let entity = c.works[work].entity;
+    let tail = says.ack.map(|_| c.tail(entity));
+    let (it, path) = (&c.works[work], c.entities[entity].path());
+    let ack = says.ack.map(|ack| Offset::at(ack).to_string());
+    let (route, mut body) = match says.plainly {
+        true => {
+            let name = it.name.replace(':', "%3A");
+            let acks: Vec<_> = ack.iter().map(|o| json!({ "stream": &path[1..], "offset": o })).collect();
+            let body = json!({ "wake_id": it.wake, "generation": it.generation, "acks": acks });
+            (format!("/__ds/subscriptions/{name}/callback"), body)
+        }
+        false => {
+            let acks: Vec<_> = ack.iter().map(|o| json!({ "path": path, "offset": o })).collect();
+            (format!("/_electric/wake-callbacks/{}", it.wake), json!({ "epoch": it.generation, "acks": acks }))
+        }
+    };
+    if says.claim {
+        body["wakeId"] = json!(it.wake);
+    }
+    if says.done {
+        body["done"] = json!(true);
+    }
+    let what = format!("{says:?} of {}, generation {}", c.entities[entity].url, it.generation);
+    let headers = [("authorization", &*format!("Bearer {}", it.token))];
+    Op::ask(what, ("POST", &route), &headers, &body, move |c, got| heard(c, work, says, tail, got))
+}
+
+fn heard(c: &mut Cluster, work: usize, says: Says, tail: Option<i64>, got: &Got) {
+    let (entity, now) = (c.works[work].entity, c.world.now);
+    if !c.works[work].is_current(c) {
+        assert_eq!((got.status, got.code()), (409, "FENCED".to_owned()), "{}", got.body);
+        return;
+    }
+    let it = &mut c.entities[entity];
+    if got.status == 409 {
+        assert_eq!(got.code(), "INVALID_OFFSET", "{}", got.body);
+        let ack = says.ack.expect("something was out of place");
+        assert!(ack < it.said || tail.is_some_and(|tail| ack > tail), "{ack} is in its place");
+        return;
+    }
+    assert_eq!(got.status, 200, "{}", got.body);
+    if let Some(ack) = says.ack {
+        it.say(ack);
+    }
+    if says.claim || !says.done && (says.plainly || !it.is_held()) {
+        it.run();
+    }
+    if says.done {
+        c.end(entity);
+    } else {
+        it.hold(now);
+    }
+    if says.claim {
+        c.works[work].writes.push(text(&got.json()["writeToken"]));
+    }
+}
+
+/// An agent writes to its entity's stream under one of the write tokens that it ever had.
+pub(super) fn appends(c: &mut Cluster) -> Option<Op> {
+    let (work, token, good) = some_token(c)?;
+    let entity = c.works[work].entity;
+    let key = format!("k{}", c.number());
+    let event = |kind: &str, operation: &str, value: Json| json!({ "type": kind, "key": key, "value": value, "headers": { "operation": operation } });
+    let change = |kind, finishes| Change { kind, finishes };
+    let (events, changes) = match c.dice.below(3) {
+        0 => {
+            let ends = c.dice.pick(&["completed", "failed"])?;
+            let delta = event("text_delta", "insert", json!({ "run_id": key, "delta": "four" }));
+            let (first, last) = (json!({ "status": "started" }), json!({ "status": ends }));
+            let events = vec![event("run", "insert", first), delta, event("run", "update", last)];
+            (events, vec![change("run", false), change("text_delta", false), change("run", true)])
+        }
+        1 => (vec![event("note", "insert", json!({}))], vec![change("note", false)]),
+        _ => {
+            let two = ["insert", "update"].map(|operation| event("note", operation, json!({ "pad": "x".repeat(400) })));
+            (two.to_vec(), vec![change("note", false), change("note", false)])
+        }
+    };
+    let url = c.entities[entity].url.clone();
+    let what = format!("append {key} to {url} under generation {}", c.works[work].generation);
+    let headers = [("authorization", &*token), ("content-type", "application/json")];
+    let path = c.entities[entity].path();
+    Some(Op::ask(what, ("POST", &path), &headers, &json!(events), move |c, got| {
+        if !good.still(c, work) {
+            assert_eq!(got.status, 401, "a write token that is over: {}", got.body);
+            return;
+        }
+        assert_eq!(got.status, 204, "{}", got.body);
+        c.entities[entity].notes.push(key);
+        c.changed(&url, Author::Agent(entity), &changes);
+    }))
+}
+
+/// An agent sends to another in its own name.
+pub(super) fn tells(c: &mut Cluster) -> Option<Op> {
+    let (work, token, good) = some_token(c)?;
+    let to = some(c)?;
+    let number = c.number();
+    let (from, url) = (c.entities[c.works[work].entity].url.clone(), c.entities[to].url.clone());
+    let body = json!({ "payload": number, "from_agent": from });
+    let headers = [("electric-claim-token", &*token)];
+    let (what, path) = (format!("{from} sends {number} to {url}"), format!("/_electric/entities{url}/send"));
+    Some(Op::ask(what, ("POST", &path), &headers, &body, move |c, got| {
+        if !good.still(c, work) {
+            assert_eq!((got.status, got.code()), (400, "INVALID_REQUEST".to_owned()), "{}", got.body);
+        } else if !refuses(c, to, got) {
+            assert_eq!(got.status, 200, "{}", got.body);
+            c.arrive(to, number, false);
+        }
+    }))
+}
+
+/// Some write token that was given out, mostly the last of its wake.
+fn some_token(c: &mut Cluster) -> Option<(usize, String, Good)> {
+    let with: Vec<usize> = (0..c.works.len()).filter(|w| !c.works[*w].writes.is_empty()).collect();
+    let work = with[c.dice.recent(with.len())?];
+    let writes = &c.works[work].writes;
+    let at = if c.dice.percent(85) { writes.len() - 1 } else { c.dice.below(writes.len()) };
+    Some((work, c.works[work].writes[at].clone(), Good { at }))
+}
+
+/// Which write token of a wake it is: the last is good while the wake is.
+struct Good {
+    at: usize,
+}
+
+impl Good {
+    fn still(&self, c: &Cluster, work: usize) -> bool {
+        self.at + 1 == c.works[work].writes.len() && c.works[work].is_current(c)
+    }
+}
+
+/// One who was never told of a wake calls back under another's token.
+pub(super) fn intrudes(c: &mut Cluster) -> Option<Op> {
+    let (one, other) = (c.dice.recent(c.works.len())?, c.dice.recent(c.works.len())?);
+    let (mine, theirs) = (&c.works[one], &c.works[other]);
+    if mine.wake == theirs.wake {
+        return None;
+    }
+    let path = format!("/_electric/wake-callbacks/{}", theirs.wake);
+    let headers = [("authorization", &*format!("Bearer {}", mine.token))];
+    let body = json!({ "epoch": theirs.generation, "done": true });
+    let what = format!("done of {} by another", c.entities[theirs.entity].url);
+    Some(Op::ask(what, ("POST", &path), &headers, &body, |_, got| {
+        assert_eq!((got.status, got.code()), (401, "TOKEN_INVALID".to_owned()), "{}", got.body);
+    }))
+}
+
+impl super::cluster::Work {
+    pub(super) fn is_current(&self, c: &Cluster) -> bool {
+        c.entities[self.entity].is_current(&self.wake, self.generation)
+    }
+}
