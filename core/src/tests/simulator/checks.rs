@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::cluster::{Cluster, text};
 use super::model::Target;
+use super::watchers;
 use crate::entity::Status;
 
 /// An entity as the database has it, with the subscription that dispatches it.
@@ -45,6 +46,7 @@ pub(super) fn check(c: &mut Cluster) {
         check_entity(c, row);
     }
     assert_eq!(seen.len(), c.entities.len(), "every entity is there");
+    watchers::check(c);
     let counts = c.world.engine.counts();
     assert_eq!((counts.panics, counts.timer_failures), (0, 0));
     assert_eq!(counts.failed_commits, c.failed_commits);
@@ -116,7 +118,7 @@ fn check_stream(c: &mut Cluster, entity: usize) {
     want.sort();
     // Those that come too deep wait for their turn; they may still wait when their entity ends.
     let slowed = c.world.engine.sql().number("SELECT count(*) FROM waiting_wake") > 0;
-    if slowed || it.is_over() {
+    if slowed || !it.accepts() {
         wakes.dedup();
         assert!(wakes.iter().all(|w| want.contains(w)), "wake rows of {url} that nobody is owed");
     } else {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::super::world::{Got, World, got};
 use super::dice::Dice;
 use super::model::{Current, Delayed, Entity, Registration, Target};
+use super::watchers::{self, Watcher};
 use super::{agents, steps, stories};
 use crate::effect::{EffectId, Fetch};
 use crate::stream::Offset;
@@ -20,6 +21,7 @@ pub(super) struct Cluster {
     pub(super) dice: Dice,
     pub(super) entities: Vec<Entity>,
     pub(super) runners: Vec<Runner>,
+    pub(super) watchers: Vec<Watcher>,
     pub(super) feeds: Vec<String>,
     pub(super) works: Vec<Work>,
     /// Webhooks that left and were not answered.
@@ -32,6 +34,8 @@ pub(super) struct Cluster {
     pub(super) registrations: Vec<Registration>,
     /// Commits that failed on purpose, since the engine was opened.
     pub(super) failed_commits: u64,
+    /// Whether the disk is full, so that commands may be refused.
+    pub(super) full: bool,
     /// How likely each step is.
     pub(super) weights: Vec<usize>,
     /// Each code with which the engine refused, and each step that was taken.
@@ -108,6 +112,11 @@ impl Op {
         Self { what: what.into(), command, settle: Box::new(|cluster, _| settle(cluster)) }
     }
 
+    /// Whether somebody waits for an answer.
+    pub(super) fn is_request(&self) -> bool {
+        matches!(self.command, Command::Request { .. })
+    }
+
     /// The same where nothing may follow from it.
     pub(super) fn without_effect(self) -> Self {
         Self { what: format!("{} (lost)", self.what), settle: Box::new(|_, _| {}), ..self }
@@ -124,6 +133,7 @@ impl Cluster {
             dice,
             entities: Vec::new(),
             runners: Vec::new(),
+            watchers: Vec::new(),
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
             works: Vec::new(),
             flights: Vec::new(),
@@ -132,6 +142,7 @@ impl Cluster {
             delayed: Vec::new(),
             registrations: Vec::new(),
             failed_commits: 0,
+            full: false,
             weights: Vec::new(),
             heard: BTreeSet::new(),
             numbers: 0,
@@ -160,6 +171,7 @@ impl Cluster {
         for feed in &self.feeds {
             self.world.ask("PUT", feed, &[("content-type", "application/json")], &Json::Null);
         }
+        watchers::found(self);
     }
 
     /// The types that there are, and who runs their entities.
@@ -188,10 +200,12 @@ impl Cluster {
         let (commands, rest): (Vec<_>, Vec<_>) = ops.into_iter().map(|op| (op.command, (op.what, op.settle))).unzip();
         let turns = self.world.batch(commands);
         self.world.fetches.clear();
+        self.world.now = self.world.engine.now(self.world.now);
         assert_eq!(turns.len(), rest.len(), "a turn for each command");
         for (mut turn, (what, settle)) in turns.into_iter().zip(rest) {
             let effects = std::mem::take(&mut turn.effects);
             let answer = (!turn.replies.is_empty()).then(|| got(turn));
+            let refused = answer.as_ref().is_some_and(|got| got.status == 503);
             let status = answer.as_ref().map_or(String::new(), |got| format!(" -> {} {}", got.status, got.code()));
             if !what.is_empty() {
                 self.note(format!("{what}{several}{status}"));
@@ -200,6 +214,10 @@ impl Cluster {
                 self.digest.update(format!("{} {:?} {}", got.status, got.headers, got.body));
                 assert_ne!(got.status, 500, "{}", got.body);
                 self.heard.insert(got.code());
+            }
+            if refused {
+                assert!(self.full && effects.is_empty(), "refused for no reason");
+                continue;
             }
             settle(self, answer);
             for effect in effects {

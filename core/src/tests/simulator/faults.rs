@@ -73,6 +73,30 @@ pub(super) fn in_vain(c: &mut Cluster) {
     }
 }
 
+/// The disk fills in the midst of them: whoever had run is refused, and the others run.
+pub(super) fn the_disk_is_full(c: &mut Cluster) {
+    let mut ops = several(c);
+    ops.retain(Op::is_request);
+    let statement = c.dice.pick(&["INSERT INTO entry", "UPDATE subscription", "INSERT INTO timer", "UPDATE entity"]);
+    *c.world.engine.sql().fail_on.borrow_mut() = statement;
+    c.full = true;
+    c.run(ops);
+    if c.world.engine.sql().fail_on.borrow_mut().take().is_none() {
+        c.failed_commits += 1;
+    }
+    c.full = false;
+}
+
+/// The host's clock steps back.
+pub(super) fn the_clock_steps_back(c: &mut Cluster) {
+    if let Some(op) = steps::some_op(c) {
+        let span = Span::millis(c.dice.between(1, 60_000));
+        c.note(format!("the clock steps back by {} ms", span.as_millis()));
+        c.world.now = c.world.now - span;
+        c.run(vec![op]);
+    }
+}
+
 fn several(c: &mut Cluster) -> Vec<Op> {
     (0..c.dice.between(2, 6)).filter_map(|_| steps::some_op(c)).collect()
 }

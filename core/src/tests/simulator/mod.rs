@@ -20,6 +20,7 @@ mod rest;
 mod runners;
 mod steps;
 mod stories;
+mod watchers;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

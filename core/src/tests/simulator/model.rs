@@ -210,6 +210,9 @@ impl Cluster {
                 self.end(entity);
             }
         }
+        for watcher in &mut self.watchers {
+            watcher.current.take_if(|c| c.lease.is_some_and(|until| until <= now));
+        }
         self.delayed.sort_by_key(|d| d.due);
         while self.delayed.first().is_some_and(|d| d.due <= now) {
             let Delayed { entity, number, waits, .. } = self.delayed.remove(0);

@@ -4,7 +4,7 @@ use super::agents::{Answers, Says, answer, callback};
 use super::checks::{self, Found};
 use super::cluster::Cluster;
 use super::model::Target;
-use super::runners;
+use super::{runners, watchers};
 use crate::Span;
 
 /// Comes to rest, and sees that nothing was lost on the way there.
@@ -27,7 +27,7 @@ pub(super) fn rest(c: &mut Cluster) {
     for _ in 0..LONGEST {
         work(c);
         checks::check(c);
-        if is_quiet(c) {
+        if is_quiet(c) && watchers::check(c).is_empty() {
             return checks::check_streams(c);
         }
         c.pass(Span::secs(60));
@@ -44,6 +44,13 @@ fn work(c: &mut Cluster) {
         for event in std::mem::take(&mut c.runners[runner].events) {
             let op = runners::claim(c, runner, event);
             c.run(vec![op]);
+        }
+    }
+    for watcher in 0..c.watchers.len() {
+        let claim = watchers::claim(c, watcher);
+        c.run(vec![claim]);
+        if let Some(done) = watchers::finish(c, watcher) {
+            c.run(vec![done]);
         }
     }
     while !c.flights.is_empty() {

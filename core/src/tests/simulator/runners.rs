@@ -98,6 +98,17 @@ pub(super) fn switch(c: &Cluster, runner: usize, enabled: bool) -> Op {
     })
 }
 
+/// It registers again, and is enabled by that.
+pub(super) fn registers_again(c: &mut Cluster) -> Option<Op> {
+    let runner = living(c)?;
+    let id = c.runners[runner].id.clone();
+    let body = json!({ "id": id, "label": "again" });
+    Some(Op::ask(format!("{id} registers"), ("POST", "/_electric/runners"), &[], &body, move |c, got| {
+        assert_eq!(got.status, 201, "{}", got.body);
+        c.runners[runner].enabled = true;
+    }))
+}
+
 /// It dies, or returns.
 pub(super) fn dies_or_returns(c: &mut Cluster) {
     let runner = c.dice.below(c.runners.len());

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, Op};
 use super::dice::Dice;
-use super::{agents, faults, people, runners};
+use super::{agents, faults, people, runners, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -18,7 +18,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 29] = [
+const STEPS: [Step; 32] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("signal", 5, people::signal),
@@ -40,6 +40,9 @@ const STEPS: [Step; 29] = [
     asks("runner claims", 14, runners::claims),
     asks("runner reports", 1, runners::reports),
     asks("switch a runner", 2, runners::switches),
+    asks("runner registers again", 1, runners::registers_again),
+    asks("watcher claims", 3, watchers::claims),
+    asks("watcher acts", 5, watchers::acts),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
     happens("hang", 2, faults::hangs),
@@ -51,9 +54,11 @@ const STEPS: [Step; 29] = [
 ];
 
 /// What happens besides, so that it does not happen within itself.
-const BESIDES: [Step; 3] = [
+const BESIDES: [Step; 5] = [
     happens("together", 10, faults::together),
     happens("in vain", 2, faults::in_vain),
+    happens("the disk is full", 2, faults::the_disk_is_full),
+    happens("the clock steps back", 2, faults::the_clock_steps_back),
     happens("the host is late", 2, faults::the_host_is_late),
 ];
 
