@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
 use super::cluster::{Cluster, Flight, Op, text};
-use super::model::{Author, Change};
-use super::people::{refuses, some};
+use super::model::{Author, Change, Condition};
+use super::people::{self, refuses, some};
 use super::stories;
 use crate::Command;
 use crate::effect::Answer;
@@ -65,6 +65,9 @@ pub(super) fn answer(c: &Cluster, flight: Flight, how: Answers) -> Op {
     let what = format!("{how:?}: {} of {}", flight.id, c.entities[flight.entity].url);
     Op::of(what, Command::Outcome { effect: flight.id.clone(), result }, move |c| {
         let now = c.world.now;
+        if c.dice.percent(10) {
+            c.lost.push(flight.clone());
+        }
         let it = &mut c.entities[flight.entity];
         let Some(current) = &it.current else { return };
         if current.generation != flight.generation || current.attempt != flight.attempt {
@@ -192,14 +195,19 @@ fn heard(c: &mut Cluster, work: usize, says: Says, tail: Option<i64>, got: &Got)
 
 /// An agent writes to its entity's stream under one of the write tokens that it ever had.
 pub(super) fn appends(c: &mut Cluster) -> Option<Op> {
-    let (work, token, good) = some_token(c)?;
-    let entity = c.works[work].entity;
+    let (work, at) = some_token(c)?;
+    let what = c.dice.below(3);
+    Some(append(c, work, at, what))
+}
+
+fn append(c: &mut Cluster, work: usize, at: usize, what: usize) -> Op {
+    let (entity, token) = (c.works[work].entity, c.works[work].writes[at].clone());
     let key = format!("k{}", c.number());
     let event = |kind: &str, operation: &str, value: Json| json!({ "type": kind, "key": key, "value": value, "headers": { "operation": operation } });
     let change = |kind, finishes| Change { kind, finishes };
-    let (events, changes) = match c.dice.below(3) {
+    let (events, changes) = match what {
         0 => {
-            let ends = c.dice.pick(&["completed", "failed"])?;
+            let ends = if c.dice.percent(50) { "completed" } else { "failed" };
             let delta = event("text_delta", "insert", json!({ "run_id": key, "delta": "four" }));
             let (first, last) = (json!({ "status": "started" }), json!({ "status": ends }));
             let events = vec![event("run", "insert", first), delta, event("run", "update", last)];
@@ -215,20 +223,43 @@ pub(super) fn appends(c: &mut Cluster) -> Option<Op> {
     let what = format!("append {key} to {url} under generation {}", c.works[work].generation);
     let headers = [("authorization", &*token), ("content-type", "application/json")];
     let path = c.entities[entity].path();
-    Some(Op::ask(what, ("POST", &path), &headers, &json!(events), move |c, got| {
-        if !good.still(c, work) {
+    Op::ask(what, ("POST", &path), &headers, &json!(events), move |c, got| {
+        if !c.works[work].writes_with(at, c) {
             assert_eq!(got.status, 401, "a write token that is over: {}", got.body);
             return;
         }
         assert_eq!(got.status, 204, "{}", got.body);
         c.entities[entity].notes.push(key);
         c.changed(&url, Author::Agent(entity), &changes);
-    }))
+    })
+}
+
+/// Two that wait for each other answer whatever wakes them, until their wakes stand apart.
+pub(super) fn a_chain_reacts(c: &mut Cluster) {
+    let (Some(one), Some(other)) = (some(c), some(c)) else { return };
+    for (subscriber, source) in [(one, other), (other, one)] {
+        let op =
+            people::observe(c, subscriber, c.entities[source].url.clone(), Condition::Named("note"), String::new());
+        c.run(vec![op]);
+    }
+    for _ in 0..c.dice.between(20, 160) {
+        let Some(at) = c.flights.iter().position(|f| [one, other].contains(&f.entity)) else { return };
+        let flight = c.flights.remove(at);
+        let Some(work) = c.works.iter().position(|w| w.entity == flight.entity && w.is_current(c)) else { return };
+        let claim = callback(c, work, Says { claim: true, ..Says::default() });
+        let taken = answer(c, flight, Answers::Takes);
+        c.run(vec![claim, taken]);
+        let note = append(c, work, c.works[work].writes.len() - 1, 1);
+        c.run(vec![note]);
+        let done = callback(c, work, Says { ack: Some(c.works[work].told), done: true, ..Says::default() });
+        c.run(vec![done]);
+    }
 }
 
 /// An agent sends to another in its own name.
 pub(super) fn tells(c: &mut Cluster) -> Option<Op> {
-    let (work, token, good) = some_token(c)?;
+    let (work, at) = some_token(c)?;
+    let token = c.works[work].writes[at].clone();
     let to = some(c)?;
     let number = c.number();
     let (from, url) = (c.entities[c.works[work].entity].url.clone(), c.entities[to].url.clone());
@@ -236,7 +267,7 @@ pub(super) fn tells(c: &mut Cluster) -> Option<Op> {
     let headers = [("electric-claim-token", &*token)];
     let (what, path) = (format!("{from} sends {number} to {url}"), format!("/_electric/entities{url}/send"));
     Some(Op::ask(what, ("POST", &path), &headers, &body, move |c, got| {
-        if !good.still(c, work) {
+        if !c.works[work].writes_with(at, c) {
             assert_eq!((got.status, got.code()), (400, "INVALID_REQUEST".to_owned()), "{}", got.body);
         } else if !refuses(c, to, got) {
             assert_eq!(got.status, 200, "{}", got.body);
@@ -245,24 +276,12 @@ pub(super) fn tells(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
-/// Some write token that was given out, mostly the last of its wake.
-fn some_token(c: &mut Cluster) -> Option<(usize, String, Good)> {
+/// Some write token that was given out, mostly the last of its wake: the work, and which of its tokens.
+fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
     let with: Vec<usize> = (0..c.works.len()).filter(|w| !c.works[*w].writes.is_empty()).collect();
     let work = with[c.dice.recent(with.len())?];
-    let writes = &c.works[work].writes;
-    let at = if c.dice.percent(85) { writes.len() - 1 } else { c.dice.below(writes.len()) };
-    Some((work, c.works[work].writes[at].clone(), Good { at }))
-}
-
-/// Which write token of a wake it is: the last is good while the wake is.
-struct Good {
-    at: usize,
-}
-
-impl Good {
-    fn still(&self, c: &Cluster, work: usize) -> bool {
-        self.at + 1 == c.works[work].writes.len() && c.works[work].is_current(c)
-    }
+    let tokens = c.works[work].writes.len();
+    Some((work, if c.dice.percent(85) { tokens - 1 } else { c.dice.below(tokens) }))
 }
 
 /// One who was never told of a wake calls back under another's token.
@@ -284,5 +303,10 @@ pub(super) fn intrudes(c: &mut Cluster) -> Option<Op> {
 impl super::cluster::Work {
     pub(super) fn is_current(&self, c: &Cluster) -> bool {
         c.entities[self.entity].is_current(&self.wake, self.generation)
+    }
+
+    /// Whether one of its write tokens is good: the last is, while the wake is.
+    fn writes_with(&self, token: usize, c: &Cluster) -> bool {
+        token + 1 == self.writes.len() && self.is_current(c)
     }
 }

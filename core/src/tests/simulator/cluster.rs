@@ -28,7 +28,7 @@ pub(super) struct Cluster {
     pub(super) flights: Vec<Flight>,
     /// Those that nobody answers before the end.
     pub(super) hung: Vec<Flight>,
-    /// Those whose server went down: nobody waits for their answer.
+    /// Those that were answered, or whose server went down: nobody waits for their answer.
     pub(super) lost: Vec<Flight>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) registrations: Vec<Registration>,
@@ -60,6 +60,7 @@ pub(super) struct Work {
 }
 
 /// A webhook on its way.
+#[derive(Clone)]
 pub(super) struct Flight {
     pub(super) id: EffectId,
     pub(super) entity: usize,

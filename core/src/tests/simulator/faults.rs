@@ -43,7 +43,7 @@ pub(super) fn crash(c: &mut Cluster) {
     c.failed_commits = 0;
 }
 
-/// An answer comes to a server that is not the one that asked. Nothing follows from it.
+/// An answer comes a second time, or to a server that is not the one that asked. Nothing follows from it.
 pub(super) fn a_lost_answer_comes(c: &mut Cluster) -> Option<Op> {
     let flight = c.dice.recent(c.lost.len()).map(|at| c.lost.remove(at))?;
     let op = answer(c, flight, Answers::Done);

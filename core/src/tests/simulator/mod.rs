@@ -54,6 +54,9 @@ fn history(seed: u64, trail: Trail) -> History {
         }
     }
     rest::rest(&mut c);
+    if c.world.engine.counts().wakes_slowed > 0 {
+        c.heard.insert("slowed".to_owned());
+    }
     History { fingerprint: c.fingerprint(), heard: c.heard }
 }
 
@@ -68,7 +71,9 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         heard.append(&mut live(seed).heard);
     }
     let codes = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
-    for met in codes.into_iter().chain(["DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED"]).chain(steps::names()) {
+    for met in
+        codes.into_iter().chain(["slowed", "DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED"]).chain(steps::names())
+    {
         assert!(heard.contains(met), "no seed has met `{met}`");
     }
 }

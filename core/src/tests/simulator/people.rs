@@ -145,6 +145,10 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("run"),
     ])?;
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
+    Some(observe(c, subscriber, source, condition, key))
+}
+
+pub(super) fn observe(c: &Cluster, subscriber: usize, source: String, condition: Condition, key: String) -> Op {
     let json = match condition {
         Condition::RunFinished => json!("runFinished"),
         Condition::Change => json!({ "on": "change" }),
@@ -156,10 +160,10 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         body["manifestKey"] = json!(key);
     }
     let what = format!("register {body}");
-    Some(Op::ask(what, ("POST", "/_electric/wake"), &[], &body, move |c, got| {
+    Op::ask(what, ("POST", "/_electric/wake"), &[], &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
         Registration { subscriber, source, condition, key }.put(&mut c.registrations);
-    }))
+    })
 }
 
 pub(super) fn unregister(c: &mut Cluster) -> Option<Op> {

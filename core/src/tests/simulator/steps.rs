@@ -54,11 +54,12 @@ const STEPS: [Step; 32] = [
 ];
 
 /// What happens besides, so that it does not happen within itself.
-const BESIDES: [Step; 5] = [
+const BESIDES: [Step; 6] = [
     happens("together", 10, faults::together),
     happens("in vain", 2, faults::in_vain),
     happens("the disk is full", 2, faults::the_disk_is_full),
     happens("the clock steps back", 2, faults::the_clock_steps_back),
+    happens("a chain reacts", 2, agents::a_chain_reacts),
     happens("the host is late", 2, faults::the_host_is_late),
 ];
 
