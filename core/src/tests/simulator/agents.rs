@@ -5,11 +5,13 @@ use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
 use super::cluster::{Cluster, Flight, Op, text};
-use super::model::{Author, Change, Condition};
+use super::model::{Author, Change, Condition, Target};
 use super::people::{self, refuses, some};
 use super::stories;
 use crate::Command;
 use crate::effect::Answer;
+use crate::entity::Status;
+use crate::limits::DEPTH;
 use crate::stream::Offset;
 
 /// How an endpoint answers a webhook.
@@ -236,23 +238,31 @@ fn append(c: &mut Cluster, work: usize, at: usize, what: usize) -> Op {
 
 /// Two that wait for each other answer whatever wakes them, until their wakes stand apart.
 pub(super) fn a_chain_reacts(c: &mut Cluster) {
-    let (Some(one), Some(other)) = (some(c), some(c)) else { return };
+    let ready = |e: &usize| c.entities[*e].target == Target::Webhook && c.entities[*e].status == Status::Idle;
+    let ready: Vec<usize> = (0..c.entities.len()).filter(ready).collect();
+    let (Some(one), Some(other)) = (c.dice.pick(&ready), c.dice.pick(&ready)) else { return };
     for (subscriber, source) in [(one, other), (other, one)] {
-        let op =
-            people::observe(c, subscriber, c.entities[source].url.clone(), Condition::Named("note"), String::new());
+        let source = c.entities[source].url.clone();
+        let op = people::observe(c, subscriber, source, Condition::Named("note"), String::new());
         c.run(vec![op]);
     }
-    for _ in 0..c.dice.between(20, 160) {
-        let Some(at) = c.flights.iter().position(|f| [one, other].contains(&f.entity)) else { return };
+    let op = people::say(c, one, None, None);
+    c.run(vec![op]);
+    for _ in 0..DEPTH + 10 {
+        let Some(at) = c.flights.iter().position(|f| [one, other].contains(&f.entity)) else { break };
         let flight = c.flights.remove(at);
-        let Some(work) = c.works.iter().position(|w| w.entity == flight.entity && w.is_current(c)) else { return };
+        let Some(work) = c.works.iter().position(|w| w.entity == flight.entity && w.is_current(c)) else { break };
         let claim = callback(c, work, Says { claim: true, ..Says::default() });
         let taken = answer(c, flight, Answers::Takes);
         c.run(vec![claim, taken]);
         let note = append(c, work, c.works[work].writes.len() - 1, 1);
         c.run(vec![note]);
-        let done = callback(c, work, Says { ack: Some(c.works[work].told), done: true, ..Says::default() });
+        let ack = Some(c.tail(c.works[work].entity));
+        let done = callback(c, work, Says { ack, done: true, ..Says::default() });
         c.run(vec![done]);
+    }
+    if c.is_slowed() {
+        c.heard.insert("slowed".to_owned());
     }
 }
 

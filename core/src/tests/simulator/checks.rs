@@ -117,8 +117,7 @@ fn check_stream(c: &mut Cluster, entity: usize) {
     wakes.sort();
     want.sort();
     // Those that come too deep wait for their turn; they may still wait when their entity ends.
-    let slowed = c.world.engine.sql().number("SELECT count(*) FROM waiting_wake") > 0;
-    if slowed || !it.accepts() {
+    if c.is_slowed() || !it.accepts() {
         wakes.dedup();
         assert!(wakes.iter().all(|w| want.contains(w)), "wake rows of {url} that nobody is owed");
     } else {

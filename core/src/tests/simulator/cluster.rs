@@ -14,7 +14,7 @@ use super::watchers::{self, Watcher};
 use super::{agents, steps, stories};
 use crate::effect::{EffectId, Fetch};
 use crate::stream::Offset;
-use crate::{Command, Effect, Span, Time};
+use crate::{Command, Effect, Entropy, Span, Time};
 
 pub(super) struct Cluster {
     pub(super) world: World,
@@ -221,11 +221,7 @@ impl Cluster {
                 continue;
             }
             settle(self, answer);
-            for effect in effects {
-                if let Effect::Fetch(fetch) = effect {
-                    self.sight(&fetch);
-                }
-            }
+            self.sight_all(effects);
         }
     }
 
@@ -250,6 +246,11 @@ impl Cluster {
         let got = self.world.get(path);
         self.digest.update(&got.body);
         got
+    }
+
+    /// Whether wakes wait for their turn because their causes run too deep.
+    pub(super) fn is_slowed(&self) -> bool {
+        self.world.engine.sql().number("SELECT count(*) FROM waiting_wake") > 0
     }
 
     /// Where an entity's stream ends.
@@ -283,6 +284,23 @@ impl Cluster {
             }
         }
         panic!("something is due for ever");
+    }
+
+    /// What an engine does first that is opened after a trap: each due row is pushed back before it runs.
+    pub(super) fn tick_carefully(&mut self) {
+        let (now, entropy) = (self.world.now, Entropy::new([3; 32]).part("careful", self.number()));
+        let turn = self.world.engine.careful_tick(1_000, now, entropy).expect("readable");
+        self.world.now = self.world.engine.now(now);
+        self.lapse();
+        self.sight_all(turn.effects);
+    }
+
+    fn sight_all(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Effect::Fetch(fetch) = effect {
+                self.sight(&fetch);
+            }
+        }
     }
 
     /// A webhook leaves.

@@ -43,6 +43,13 @@ pub(super) fn crash(c: &mut Cluster) {
     c.failed_commits = 0;
 }
 
+/// The engine traps, some time before its host notices, and the next one begins carefully.
+pub(super) fn trap(c: &mut Cluster) {
+    the_host_is_late(c);
+    crash(c);
+    c.tick_carefully();
+}
+
 /// An answer comes a second time, or to a server that is not the one that asked. Nothing follows from it.
 pub(super) fn a_lost_answer_comes(c: &mut Cluster) -> Option<Op> {
     let flight = c.dice.recent(c.lost.len()).map(|at| c.lost.remove(at))?;

@@ -54,9 +54,6 @@ fn history(seed: u64, trail: Trail) -> History {
         }
     }
     rest::rest(&mut c);
-    if c.world.engine.counts().wakes_slowed > 0 {
-        c.heard.insert("slowed".to_owned());
-    }
     History { fingerprint: c.fingerprint(), heard: c.heard }
 }
 
@@ -92,5 +89,5 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 /// How many seeds, of how many steps each.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 30;
 const STEPS: u64 = 250;

@@ -68,9 +68,13 @@ fn born(c: &mut Cluster, url: &str, target: Target) {
 /// A message: now or later, and in each of the modes.
 pub(super) fn send(c: &mut Cluster) -> Option<Op> {
     let entity = some(c)?;
-    let number = c.number();
     let later = c.dice.percent(25).then(|| Span::millis(c.dice.between(1, DELAY.as_millis())));
     let mode = c.dice.pick(&[None, None, Some("immediate"), Some("queued"), Some("steer"), Some("paused")])?;
+    Some(say(c, entity, later, mode))
+}
+
+pub(super) fn say(c: &mut Cluster, entity: usize, later: Option<Span>, mode: Option<&str>) -> Op {
+    let number = c.number();
     let mut body = json!({ "payload": number });
     if let Some(later) = later {
         body["afterMs"] = json!(later.as_millis());
@@ -81,7 +85,7 @@ pub(super) fn send(c: &mut Cluster) -> Option<Op> {
     let waits = mode == Some("paused");
     let url = &c.entities[entity].url;
     let (what, path) = (format!("send {body} to {url}"), format!("/_electric/entities{url}/send"));
-    Some(Op::ask(what, ("POST", &path), &[], &body, move |c, got| {
+    Op::ask(what, ("POST", &path), &[], &body, move |c, got| {
         if refuses(c, entity, got) {
             return;
         }
@@ -96,7 +100,7 @@ pub(super) fn send(c: &mut Cluster) -> Option<Op> {
                 c.delayed.push(Delayed { due, entity, number, waits });
             }
         }
-    }))
+    })
 }
 
 /// Whether the entity takes no messages, which is then what it must have said.

@@ -72,8 +72,7 @@ fn work(c: &mut Cluster) {
 
 fn is_quiet(c: &Cluster) -> bool {
     let owed = checks::find(c).iter().any(|row| is_owed(c, row));
-    let slowed = c.world.engine.sql().number("SELECT count(*) FROM waiting_wake") > 0;
-    c.flights.is_empty() && c.delayed.is_empty() && !owed && !slowed
+    c.flights.is_empty() && c.delayed.is_empty() && !owed && !c.is_slowed()
 }
 
 /// Whether somebody still has to run an entity: it is held, or something is pending and somebody can be told.

@@ -18,7 +18,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 32] = [
+const STEPS: [Step; 33] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("signal", 5, people::signal),
@@ -51,6 +51,7 @@ const STEPS: [Step; 32] = [
     happens("time", 6, faults::time_passes),
     happens("an hour", 1, faults::an_hour_passes),
     happens("crash", 2, faults::crash),
+    happens("trap", 1, faults::trap),
 ];
 
 /// What happens besides, so that it does not happen within itself.
