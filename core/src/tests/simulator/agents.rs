@@ -4,10 +4,10 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
-use super::cluster::{Cluster, Flight, Op, text};
-use super::model::{Author, Change, Condition, Target};
+use super::cluster::{Cluster, Flight, Op, Whom, text};
+use super::model::{Author, Change, Condition, Current, Target};
 use super::people::{self, refuses, some};
-use super::stories;
+use super::{stories, watchers};
 use crate::Command;
 use crate::effect::Answer;
 use crate::entity::Status;
@@ -64,29 +64,33 @@ pub(super) fn answer(c: &Cluster, flight: Flight, how: Answers) -> Op {
         Answers::Fails => status(500, ""),
         Answers::TimesOut => Err("no answer in time".to_owned()),
     };
-    let what = format!("{how:?}: {} of {}", flight.id, c.entities[flight.entity].url);
+    let what = format!("{how:?}: {}, generation {}, of {}", flight.id, flight.generation, c.name(flight.whom));
     Op::of(what, Command::Outcome { effect: flight.id.clone(), result }, move |c| {
-        let now = c.world.now;
         if c.dice.percent(10) {
             c.lost.push(flight.clone());
         }
-        let it = &mut c.entities[flight.entity];
-        let Some(current) = &it.current else { return };
-        if current.generation != flight.generation || current.attempt != flight.attempt {
-            return;
-        }
-        match how {
-            Answers::Done => {
-                it.say(flight.told);
-                c.end(flight.entity);
-            }
-            Answers::Takes if current.lease.is_none() => {
-                it.hold(now);
-                it.run();
-            }
-            _ => {}
+        match flight.whom {
+            Whom::Entity(entity) => answered(c, entity, &flight, how),
+            Whom::Watcher(watcher) => watchers::answered(c, watcher, &flight, how),
         }
     })
+}
+
+fn answered(c: &mut Cluster, entity: usize, flight: &Flight, how: Answers) {
+    let now = c.world.now;
+    let it = &mut c.entities[entity];
+    let Some(current) = it.current.as_ref().filter(|c| c.awaits(flight)) else { return };
+    match how {
+        Answers::Done => {
+            it.say(flight.told[0].1);
+            c.end(entity);
+        }
+        Answers::Takes if current.lease.is_none() => {
+            it.hold(now);
+            it.run();
+        }
+        _ => {}
+    }
 }
 
 pub(super) fn claims(c: &mut Cluster) -> Option<Op> {
@@ -139,6 +143,7 @@ fn place(c: &mut Cluster, work: usize) -> i64 {
 /// A callback under the token of a wake.
 pub(super) fn callback(c: &mut Cluster, work: usize, says: Says) -> Op {
     let entity = c.works[work].entity;
+    let (named, bearer) = (c.dice.percent(75), says.plainly || c.dice.percent(50));
     let tail = says.ack.map(|_| c.tail(entity));
     let (it, path) = (&c.works[work], c.entities[entity].path());
     let ack = says.ack.map(|ack| Offset::at(ack).to_string());
@@ -151,7 +156,11 @@ pub(super) fn callback(c: &mut Cluster, work: usize, says: Says) -> Op {
         }
         false => {
             let acks: Vec<_> = ack.iter().map(|o| json!({ "path": path, "offset": o })).collect();
-            (format!("/_electric/wake-callbacks/{}", it.wake), json!({ "epoch": it.generation, "acks": acks }))
+            let mut body = json!({ "acks": acks });
+            if named {
+                body["epoch"] = json!(it.generation);
+            }
+            (format!("/_electric/wake-callbacks/{}", it.wake), body)
         }
     };
     if says.claim {
@@ -161,7 +170,11 @@ pub(super) fn callback(c: &mut Cluster, work: usize, says: Says) -> Op {
         body["done"] = json!(true);
     }
     let what = format!("{says:?} of {}, generation {}", c.entities[entity].url, it.generation);
-    let headers = [("authorization", &*format!("Bearer {}", it.token))];
+    let header = match bearer {
+        true => ("authorization", format!("Bearer {}", it.token)),
+        false => ("electric-claim-token", it.token.clone()),
+    };
+    let headers = [(header.0, &*header.1)];
     Op::ask(what, ("POST", &route), &headers, &body, move |c, got| heard(c, work, says, tail, got))
 }
 
@@ -249,9 +262,11 @@ pub(super) fn a_chain_reacts(c: &mut Cluster) {
     let op = people::say(c, one, None, None);
     c.run(vec![op]);
     for _ in 0..DEPTH + 10 {
-        let Some(at) = c.flights.iter().position(|f| [one, other].contains(&f.entity)) else { break };
+        let Some(at) = c.flights.iter().position(|f| [one, other].map(Whom::Entity).contains(&f.whom)) else { break };
         let flight = c.flights.remove(at);
-        let Some(work) = c.works.iter().position(|w| w.entity == flight.entity && w.is_current(c)) else { break };
+        let Some(work) = c.works.iter().position(|w| Whom::Entity(w.entity) == flight.whom && w.is_current(c)) else {
+            break;
+        };
         let claim = callback(c, work, Says { claim: true, ..Says::default() });
         let taken = answer(c, flight, Answers::Takes);
         c.run(vec![claim, taken]);
@@ -294,19 +309,19 @@ fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
     Some((work, if c.dice.percent(85) { tokens - 1 } else { c.dice.below(tokens) }))
 }
 
-/// One who was never told of a wake calls back under another's token.
+/// One who was never told of a wake calls back under another's token, or of another generation.
 pub(super) fn intrudes(c: &mut Cluster) -> Option<Op> {
     let (one, other) = (c.dice.recent(c.works.len())?, c.dice.recent(c.works.len())?);
     let (mine, theirs) = (&c.works[one], &c.works[other]);
-    if mine.wake == theirs.wake {
-        return None;
-    }
+    let alien = mine.wake != theirs.wake;
+    let generation = if alien { theirs.generation } else { theirs.generation + 1 };
     let path = format!("/_electric/wake-callbacks/{}", theirs.wake);
     let headers = [("authorization", &*format!("Bearer {}", mine.token))];
-    let body = json!({ "epoch": theirs.generation, "done": true });
+    let body = json!({ "epoch": generation, "done": true });
     let what = format!("done of {} by another", c.entities[theirs.entity].url);
-    Some(Op::ask(what, ("POST", &path), &headers, &body, |_, got| {
-        assert_eq!((got.status, got.code()), (401, "TOKEN_INVALID".to_owned()), "{}", got.body);
+    Some(Op::ask(what, ("POST", &path), &headers, &body, move |_, got| {
+        let refusal = if alien { (401, "TOKEN_INVALID") } else { (409, "FENCED") };
+        assert_eq!((got.status, &*got.code()), refusal, "{}", got.body);
     }))
 }
 
@@ -318,5 +333,21 @@ impl super::cluster::Work {
     /// Whether one of its write tokens is good: the last is, while the wake is.
     fn writes_with(&self, token: usize, c: &Cluster) -> bool {
         token + 1 == self.writes.len() && self.is_current(c)
+    }
+}
+
+impl Current {
+    /// Whether an answer to a webhook is one to its newest delivery.
+    pub(super) fn awaits(&self, flight: &Flight) -> bool {
+        self.generation == flight.generation && self.attempt == flight.attempt
+    }
+}
+
+impl Cluster {
+    fn name(&self, whom: Whom) -> &str {
+        match whom {
+            Whom::Entity(entity) => &self.entities[entity].url,
+            Whom::Watcher(watcher) => self.watchers[watcher].name,
+        }
     }
 }

@@ -63,12 +63,19 @@ pub(super) struct Work {
 #[derive(Clone)]
 pub(super) struct Flight {
     pub(super) id: EffectId,
-    pub(super) entity: usize,
+    pub(super) whom: Whom,
     pub(super) generation: i64,
     pub(super) attempt: i64,
-    pub(super) told: i64,
+    /// The streams that it names, and where each ended.
+    pub(super) told: Vec<(String, i64)>,
     /// When its host gives up waiting: in time, or late.
     ends: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    Entity(usize),
+    Watcher(usize),
 }
 
 /// A runner: it reads its wake stream, and claims by what it has read.
@@ -306,28 +313,28 @@ impl Cluster {
     /// A webhook leaves.
     fn sight(&mut self, fetch: &Fetch) {
         let EffectId::Delivery { generation, attempt, .. } = fetch.id else { panic!("{}", fetch.id) };
-        let hook: Json = serde_json::from_slice(&fetch.body).expect("JSON");
         self.digest.update(&fetch.body);
-        let url = hook["entity"]["url"].as_str().expect("a URL");
-        let entity = self.entities.iter().position(|e| e.url == url).expect("somebody's");
+        let hook: Json = serde_json::from_slice(&fetch.body).expect("JSON");
+        let name = hook["entity"]["url"].as_str().unwrap_or_else(|| hook["subscription_id"].as_str().expect("a name"));
+        self.note(format!("    webhook to {name}, generation {generation}, attempt {attempt}"));
+        let whom = match self.entities.iter().position(|e| e.url == name) {
+            Some(entity) => Whom::Entity(entity),
+            None => Whom::Watcher(self.watchers.iter().position(|w| w.name == name).expect("somebody's")),
+        };
+        let told = match whom {
+            Whom::Entity(entity) => self.entity_told(entity, generation, attempt, &hook),
+            Whom::Watcher(watcher) => watchers::told(self, watcher, attempt, &hook),
+        };
+        let wait = self.dice.between(1_000, 60_000).max(self.dice.between(1_000, 20_000));
+        let ends = self.world.now + Span::millis(wait);
+        self.flights.push(Flight { id: fetch.id.clone(), whom, generation, attempt, told, ends });
+    }
+
+    fn entity_told(&mut self, entity: usize, generation: i64, attempt: i64, hook: &Json) -> Vec<(String, i64)> {
         let (wake, told) = (text(&hook["wakeId"]), offset(&hook["streams"][0]["offset"]));
-        self.note(format!("    webhook to {url}, generation {generation}, attempt {attempt}"));
         let it = &mut self.entities[entity];
         assert!(it.dispatches(), "a webhook to an entity that is {}", it.status.as_str());
-        match &mut it.current {
-            Some(current) => {
-                assert_eq!(generation, current.generation, "a webhook while another wake is in flight");
-                assert_eq!(wake, current.wake);
-                assert!(current.lease.is_none(), "a webhook for a wake that is held");
-                assert!(attempt > current.attempt, "an attempt that there was");
-                current.attempt = attempt;
-            }
-            None => {
-                assert!(generation > it.generation, "a generation that there was");
-                it.generation = generation;
-                it.current = Some(Current { wake: wake.clone(), generation, attempt, lease: None });
-            }
-        }
+        Current::told(&mut it.current, &mut it.generation, &wake, generation, attempt);
         match self.works.iter_mut().find(|w| w.wake == wake) {
             Some(work) => {
                 assert_eq!(work.token, text(&hook["claimToken"]), "one wake, one token");
@@ -343,9 +350,7 @@ impl Cluster {
                 writes: Vec::new(),
             }),
         }
-        let ends =
-            self.world.now + Span::millis(self.dice.between(1_000, 60_000).max(self.dice.between(1_000, 20_000)));
-        self.flights.push(Flight { id: fetch.id.clone(), entity, generation, attempt, told, ends });
+        vec![(text(&hook["streamPath"]), told)]
     }
 
     /// What everybody was told and all that is kept, in one number.

@@ -121,6 +121,26 @@ impl Entity {
     }
 }
 
+impl Current {
+    /// A webhook tells of a wake: of the one in flight once more, or of the next.
+    pub(super) fn told(current: &mut Option<Self>, last: &mut i64, wake: &str, generation: i64, attempt: i64) {
+        match current {
+            Some(current) => {
+                assert_eq!(generation, current.generation, "a webhook while another wake is in flight");
+                assert_eq!(wake, current.wake);
+                assert!(current.lease.is_none(), "a webhook for a wake that is held");
+                assert!(attempt > current.attempt, "an attempt that there was");
+                current.attempt = attempt;
+            }
+            None => {
+                assert!(generation > *last, "a generation that there was");
+                *last = generation;
+                *current = Some(Self { wake: wake.to_owned(), generation, attempt, lease: None });
+            }
+        }
+    }
+}
+
 /// The status after a signal (wake specification, section 0.5).
 pub(super) fn signalled(status: Status, signal: &str) -> Status {
     match (status, signal) {

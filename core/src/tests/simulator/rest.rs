@@ -48,7 +48,7 @@ fn work(c: &mut Cluster) {
     }
     for watcher in 0..c.watchers.len() {
         let claim = watchers::claim(c, watcher);
-        c.run(vec![claim]);
+        c.run(claim.into_iter().collect());
         if let Some(done) = watchers::finish(c, watcher) {
             c.run(vec![done]);
         }

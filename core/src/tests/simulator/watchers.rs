@@ -1,18 +1,21 @@
-//! Watchers: subscriptions that clients made themselves, which follow many streams, and whose wakes are claimed,
-//! acknowledged and released by name.
+//! Watchers: subscriptions that clients made themselves, which follow many streams. Their wakes are claimed, acknowledged
+//! and released by name, or come as webhooks and are called back about.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
-use super::cluster::{Cluster, Op, offset, text};
+use super::agents::Answers;
+use super::cluster::{Cluster, Flight, Op, offset, text};
 use super::model::Current;
 use crate::limits::LEASE;
 use crate::stream::Offset;
 
 pub(super) struct Watcher {
-    name: &'static str,
+    pub(super) name: &'static str,
+    /// Whether it is told by webhooks.
+    hook: bool,
     pub(super) current: Option<Current>,
     generation: i64,
     /// How far a claimer has said to have seen each stream.
@@ -39,31 +42,56 @@ enum Says {
     Releases,
 }
 
-/// One that follows what is nobody's, and one that follows every entity.
+/// One that follows what is nobody's, and two that follow every entity.
 pub(super) fn found(c: &mut Cluster) {
-    let asks = [("feeds", json!(["feeds/a", "feeds/b"]), Json::Null), ("mains", json!([]), json!("*/*/main"))];
-    for (name, streams, pattern) in asks {
-        let wake_stream = format!("wakes/{name}");
-        let mut body = json!({ "type": "pull-wake", "wake_stream": wake_stream, "streams": streams });
-        if pattern.is_string() {
-            body["pattern"] = pattern;
-        }
+    let webhook = json!({ "type": "webhook", "webhook": { "url": "https://agent.test/watch" }, "pattern": "*/*/main" });
+    for (name, body) in [
+        ("feeds", json!({ "type": "pull-wake", "wake_stream": "wakes/a", "streams": ["feeds/a", "feeds/b"] })),
+        ("mains", json!({ "type": "pull-wake", "wake_stream": "wakes/b", "pattern": "*/*/main" })),
+        ("hooks", webhook),
+    ] {
         let got = c.world.put(&format!("/__ds/subscriptions/{name}"), &body);
         assert_eq!(got.status, 201, "{}", got.body);
-        let (said, acked) = (BTreeMap::new(), BTreeMap::new());
-        c.watchers.push(Watcher { name, current: None, generation: 0, said, acked, claims: Vec::new() });
+        let (said, acked, hook) = (BTreeMap::new(), BTreeMap::new(), name == "hooks");
+        c.watchers.push(Watcher { name, hook, current: None, generation: 0, said, acked, claims: Vec::new() });
+    }
+}
+
+/// A webhook tells of a wake.
+pub(super) fn told(c: &mut Cluster, watcher: usize, attempt: i64, hook: &Json) -> Vec<(String, i64)> {
+    let claim = Claim::of(hook, "callback_token");
+    let it = &mut c.watchers[watcher];
+    Current::told(&mut it.current, &mut it.generation, &claim.wake, claim.generation, attempt);
+    let streams = claim.streams.clone();
+    it.claims.retain(|known| known.wake != claim.wake);
+    it.claims.push(claim);
+    streams
+}
+
+/// A webhook was answered.
+pub(super) fn answered(c: &mut Cluster, watcher: usize, flight: &Flight, how: Answers) {
+    let until = c.world.now + LEASE;
+    let it = &mut c.watchers[watcher];
+    let Some(current) = it.current.as_mut().filter(|c| c.awaits(flight)) else { return };
+    match how {
+        Answers::Done => {
+            it.current = None;
+            it.say(&flight.told);
+        }
+        Answers::Takes if current.lease.is_none() => current.lease = Some(until),
+        _ => {}
     }
 }
 
 pub(super) fn claims(c: &mut Cluster) -> Option<Op> {
     let watcher = c.dice.below(c.watchers.len());
-    Some(claim(c, watcher))
+    claim(c, watcher)
 }
 
-pub(super) fn claim(c: &Cluster, watcher: usize) -> Op {
-    let name = c.watchers[watcher].name;
+pub(super) fn claim(c: &Cluster, watcher: usize) -> Option<Op> {
+    let Watcher { name, hook: false, .. } = c.watchers[watcher] else { return None };
     let path = format!("/__ds/subscriptions/{name}/claim");
-    Op::ask(format!("claim of {name}"), ("POST", &path), &[], &json!({ "worker": "w" }), move |c, got| {
+    Some(Op::ask(format!("claim of {name}"), ("POST", &path), &[], &json!({ "worker": "w" }), move |c, got| {
         let until = c.world.now + LEASE;
         let it = &mut c.watchers[watcher];
         if it.current.is_some() {
@@ -75,20 +103,21 @@ pub(super) fn claim(c: &Cluster, watcher: usize) -> Op {
             return;
         }
         assert_eq!(got.status, 200, "{}", got.body);
-        let claim = Claim::of(&got.json());
+        let claim = Claim::of(&got.json(), "token");
         assert!(claim.generation > it.generation, "a generation that there was");
         it.generation = claim.generation;
         let (wake, generation) = (claim.wake.clone(), claim.generation);
         it.current = Some(Current { wake, generation, attempt: 0, lease: Some(until) });
         it.claims.push(claim);
-    })
+    }))
 }
 
 /// One who claimed keeps it, acknowledges, is done or gives it back: in time, or when the wake is long over.
 pub(super) fn acts(c: &mut Cluster) -> Option<Op> {
     let watcher = c.dice.below(c.watchers.len());
     let claim = c.dice.recent(c.watchers[watcher].claims.len())?;
-    let says = c.dice.pick(&[Says::Nothing, Says::Some, Says::All, Says::Done, Says::Done, Says::Releases])?;
+    let all = [Says::Nothing, Says::Some, Says::All, Says::Done, Says::Done, Says::Releases];
+    let says = c.dice.pick(if c.watchers[watcher].hook { &all[..5] } else { &all })?;
     Some(act(c, watcher, claim, says))
 }
 
@@ -99,7 +128,7 @@ pub(super) fn finish(c: &mut Cluster, watcher: usize) -> Option<Op> {
 }
 
 fn act(c: &mut Cluster, watcher: usize, claim: usize, says: Says) -> Op {
-    let name = c.watchers[watcher].name;
+    let Watcher { name, hook, .. } = c.watchers[watcher];
     let claim = c.watchers[watcher].claims[claim].clone();
     let mut seen = claim.streams.clone();
     match says {
@@ -113,7 +142,11 @@ fn act(c: &mut Cluster, watcher: usize, claim: usize, says: Says) -> Op {
     if says == Says::Done {
         body["done"] = json!(true);
     }
-    let verb = if says == Says::Releases { "release" } else { "ack" };
+    let verb = match says {
+        Says::Releases => "release",
+        _ if hook => "callback",
+        _ => "ack",
+    };
     let path = format!("/__ds/subscriptions/{name}/{verb}");
     let headers = [("authorization", &*format!("Bearer {}", claim.token))];
     let what = format!("{says:?} of {name}, generation {}", claim.generation);
@@ -133,10 +166,7 @@ fn heard(c: &mut Cluster, watcher: usize, claim: &Claim, says: Says, seen: &[(St
         return;
     }
     current.lease = Some(until);
-    for (path, tail) in seen {
-        let said = it.said.entry(path.clone()).or_default();
-        *said = (*said).max(*tail);
-    }
+    it.say(seen);
     match says {
         Says::Releases => assert_eq!(got.status, 204, "{}", got.body),
         _ => assert_eq!(got.status, 200, "{}", got.body),
@@ -146,13 +176,22 @@ fn heard(c: &mut Cluster, watcher: usize, claim: &Claim, says: Says, seen: &[(St
     }
 }
 
+impl Watcher {
+    fn say(&mut self, seen: &[(String, i64)]) {
+        for (path, tail) in seen {
+            let said = self.said.entry(path.clone()).or_default();
+            *said = (*said).max(*tail);
+        }
+    }
+}
+
 impl Claim {
-    fn of(claim: &Json) -> Self {
+    fn of(claim: &Json, token: &str) -> Self {
         let streams = claim["streams"].as_array().expect("a list").iter();
         Self {
             wake: text(&claim["wake_id"]),
             generation: claim["generation"].as_i64().expect("a number"),
-            token: text(&claim["token"]),
+            token: text(&claim[token]),
             streams: streams.map(|s| (text(&s["path"]), offset(&s["tail_offset"]))).collect(),
         }
     }
@@ -166,7 +205,8 @@ pub(super) fn check(c: &mut Cluster) -> Vec<usize> {
         let name = it.name;
         let row = rows.as_array().expect("a list").iter().find(|row| row[0] == name).expect("it is there");
         assert!(row[1].as_i64() >= Some(it.generation), "the generation of {name} has fallen");
-        assert_eq!(row[3] == 1, it.current.is_some(), "whether {name} is claimed");
+        let held = it.current.as_ref().is_some_and(|c| c.lease.is_some());
+        assert_eq!(row[3] == 1, held, "whether {name} is claimed");
         if let Some(current) = &it.current {
             assert_eq!(row[2], current.wake, "the wake in flight for {name}");
         }
