@@ -4,7 +4,8 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
-use super::cluster::{Cluster, Flight, Op, Whom, text};
+use super::cluster::{Cluster, Flight, Whom, Work, offset, text};
+use super::host::Op;
 use super::model::{Author, Change, Condition, Current, Target};
 use super::people::{self, refuses, some};
 use super::{stories, watchers};
@@ -53,6 +54,31 @@ fn answer_some(c: &mut Cluster, how: Answers) -> Option<Op> {
     let at = c.dice.recent(c.flights.len())?;
     let flight = c.flights.remove(at);
     Some(answer(c, flight, how))
+}
+
+/// A webhook tells of a wake: of one that its agent knows, or of the next.
+pub(super) fn told(c: &mut Cluster, entity: usize, attempt: i64, hook: &Json) -> Vec<(String, i64)> {
+    let generation = hook["epoch"].as_i64().expect("a number");
+    let (wake, told) = (text(&hook["wakeId"]), offset(&hook["streams"][0]["offset"]));
+    let it = &mut c.entities[entity];
+    assert!(it.dispatches(), "a webhook to an entity that is {}", it.status.as_str());
+    Current::told(&mut it.current, &mut it.generation, &wake, generation, attempt);
+    match c.works.iter_mut().find(|w| w.wake == wake) {
+        Some(work) => {
+            assert_eq!(work.token, text(&hook["claimToken"]), "one wake, one token");
+            work.told = told;
+        }
+        None => c.works.push(Work {
+            entity,
+            wake,
+            generation,
+            token: text(&hook["claimToken"]),
+            name: text(&hook["subscription_id"]),
+            told,
+            writes: Vec::new(),
+        }),
+    }
+    vec![(text(&hook["streamPath"]), told)]
 }
 
 /// A webhook is answered: what that means, unless a newer attempt or a newer wake has taken its place.
@@ -325,7 +351,7 @@ pub(super) fn intrudes(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
-impl super::cluster::Work {
+impl Work {
     pub(super) fn is_current(&self, c: &Cluster) -> bool {
         c.entities[self.entity].is_current(&self.wake, self.generation)
     }

@@ -2,7 +2,8 @@
 
 use super::super::world::World;
 use super::agents::{Answers, answer};
-use super::cluster::{Cluster, Op};
+use super::cluster::Cluster;
+use super::host::Op;
 use super::steps;
 use crate::{Command, Span};
 

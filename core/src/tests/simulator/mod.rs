@@ -14,6 +14,7 @@ mod checks;
 mod cluster;
 mod dice;
 mod faults;
+mod host;
 mod model;
 mod people;
 mod rest;
@@ -89,5 +90,5 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 /// How many seeds, of how many steps each.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 24;
 const STEPS: u64 = 250;

@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
-use super::cluster::{Cluster, Op};
+use super::cluster::Cluster;
+use super::host::Op;
 use super::model::{Author, Change, Condition, DELAY, Delayed, Entity, Registration, Target};
 use crate::Span;
 use crate::entity::Status;

@@ -4,7 +4,8 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
-use super::cluster::{Cluster, Op, Work, offset, text};
+use super::cluster::{Cluster, Work, offset, text};
+use super::host::Op;
 use super::model::{Current, Target};
 use crate::limits::LEASE;
 

@@ -1,7 +1,8 @@
 //! What may happen next. Another operation is a row here, and a function.
 
-use super::cluster::{Cluster, Op};
+use super::cluster::Cluster;
 use super::dice::Dice;
+use super::host::Op;
 use super::{agents, faults, people, runners, watchers};
 
 pub(super) struct Step {

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
 use super::agents::Answers;
-use super::cluster::{Cluster, Flight, Op, offset, text};
+use super::cluster::{Cluster, Flight, offset, text};
+use super::host::Op;
 use super::model::Current;
 use crate::limits::LEASE;
 use crate::stream::Offset;
