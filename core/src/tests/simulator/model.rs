@@ -1,6 +1,7 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
 use super::cluster::Cluster;
+use super::stories;
 use crate::entity::Status;
 use crate::limits::LEASE;
 use crate::{Span, Time};
@@ -116,6 +117,11 @@ impl Entity {
         }
     }
 
+    /// It was paused, and is no longer.
+    fn go_on(&mut self) {
+        self.status = if stories::CONTINUED_RUNS && self.is_held() { Status::Running } else { Status::Idle };
+    }
+
     pub(super) fn say(&mut self, offset: i64) {
         self.said = self.said.max(offset);
     }
@@ -184,6 +190,9 @@ impl Cluster {
             self.bury(entity);
             return;
         }
+        if before == Status::Paused && it.status == Status::Idle {
+            it.go_on();
+        }
         if it.status == Status::Paused && before != Status::Paused && !it.is_held() {
             it.current = None;
         }
@@ -195,7 +204,7 @@ impl Cluster {
     pub(super) fn arrive(&mut self, entity: usize, number: u64, waits: bool) {
         let it = &mut self.entities[entity];
         if it.status == Status::Paused && !waits {
-            it.status = Status::Idle;
+            it.go_on();
         }
         it.inbox.push(number);
         let url = it.url.clone();
