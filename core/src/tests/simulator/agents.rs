@@ -120,19 +120,19 @@ fn answered(c: &mut Cluster, entity: usize, flight: &Flight, how: Answers) {
 }
 
 pub(super) fn claims(c: &mut Cluster) -> Option<Op> {
-    let work = c.dice.recent(c.works.len())?;
+    let work = some_work(c)?;
     Some(callback(c, work, Says { claim: true, ..Says::default() }))
 }
 
 pub(super) fn keeps(c: &mut Cluster) -> Option<Op> {
-    let work = c.dice.recent(c.works.len())?;
+    let work = some_work(c)?;
     let plainly = c.dice.percent(25);
     keep(c, work, Says { plainly, ..Says::default() })
 }
 
 /// It has seen a part, or all, or more than there is, or less than it had.
 pub(super) fn acknowledges(c: &mut Cluster) -> Option<Op> {
-    let work = c.dice.recent(c.works.len())?;
+    let work = some_work(c)?;
     let ack = Some(place(c, work));
     let plainly = c.dice.percent(25);
     keep(c, work, Says { plainly, ack, ..Says::default() })
@@ -140,7 +140,7 @@ pub(super) fn acknowledges(c: &mut Cluster) -> Option<Op> {
 
 /// It is done, in one of the ways to say so: with what it has seen or without, with the claim that it never made.
 pub(super) fn is_done(c: &mut Cluster) -> Option<Op> {
-    let work = c.dice.recent(c.works.len())?;
+    let work = some_work(c)?;
     let ack = c.dice.percent(70).then(|| place(c, work));
     let plainly = c.dice.percent(25);
     let claim = !plainly && c.dice.percent(5);
@@ -327,10 +327,20 @@ pub(super) fn tells(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
+/// Some wake that somebody was told of, mostly one that is in flight.
+fn some_work(c: &mut Cluster) -> Option<usize> {
+    let current: Vec<usize> = (0..c.works.len()).filter(|w| c.works[*w].is_current(c)).collect();
+    if c.dice.percent(60) && !current.is_empty() { c.dice.pick(&current) } else { c.dice.recent(c.works.len()) }
+}
+
 /// Some write token that was given out, mostly the last of its wake: the work, and which of its tokens.
 fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
     let with: Vec<usize> = (0..c.works.len()).filter(|w| !c.works[*w].writes.is_empty()).collect();
-    let work = with[c.dice.recent(with.len())?];
+    let current: Vec<usize> = with.iter().copied().filter(|w| c.works[*w].is_current(c)).collect();
+    let work = match c.dice.percent(60) {
+        true if !current.is_empty() => c.dice.pick(&current)?,
+        _ => with[c.dice.recent(with.len())?],
+    };
     let tokens = c.works[work].writes.len();
     Some((work, if c.dice.percent(85) { tokens - 1 } else { c.dice.below(tokens) }))
 }

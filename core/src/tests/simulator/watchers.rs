@@ -116,7 +116,8 @@ pub(super) fn claim(c: &Cluster, watcher: usize) -> Option<Op> {
 /// One who claimed keeps it, acknowledges, is done or gives it back: in time, or when the wake is long over.
 pub(super) fn acts(c: &mut Cluster) -> Option<Op> {
     let watcher = c.dice.below(c.watchers.len());
-    let claim = c.dice.recent(c.watchers[watcher].claims.len())?;
+    let claims = c.watchers[watcher].claims.len();
+    let claim = if c.dice.percent(60) { claims.checked_sub(1)? } else { c.dice.recent(claims)? };
     let all = [Says::Nothing, Says::Some, Says::All, Says::Done, Says::Done, Says::Releases];
     let says = c.dice.pick(if c.watchers[watcher].hook { &all[..5] } else { &all })?;
     Some(act(c, watcher, claim, says))
