@@ -81,14 +81,14 @@ pub(super) fn in_vain(c: &mut Cluster) {
     }
 }
 
-/// The disk fills in the midst of them: whoever had run is refused, and the others run.
+/// The disk fills in the midst of those who wait for an answer: whoever had run is refused, and the others run.
 pub(super) fn the_disk_is_full(c: &mut Cluster) {
-    let mut ops = several(c);
-    ops.retain(Op::is_request);
+    let (asked, others): (Vec<_>, Vec<_>) = several(c).into_iter().partition(Op::is_request);
+    c.run(others);
     let statement = c.dice.pick(&["INSERT INTO entry", "UPDATE subscription", "INSERT INTO timer", "UPDATE entity"]);
     *c.world.engine.sql().fail_on.borrow_mut() = statement;
     c.full = true;
-    c.run(ops);
+    c.run(asked);
     if c.world.engine.sql().fail_on.borrow_mut().take().is_none() {
         c.failed_commits += 1;
     }
