@@ -347,10 +347,12 @@ fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
 
 /// One who was never told of a wake calls back under another's token, or of another generation.
 pub(super) fn intrudes(c: &mut Cluster) -> Option<Op> {
-    let (one, other) = (c.dice.recent(c.works.len())?, c.dice.recent(c.works.len())?);
+    let one = some_work(c)?;
+    let other = if c.dice.percent(50) { one } else { some_work(c)? };
+    let off = c.dice.pick(&[-1, 1])?;
     let (mine, theirs) = (&c.works[one], &c.works[other]);
     let alien = mine.wake != theirs.wake;
-    let generation = if alien { theirs.generation } else { theirs.generation + 1 };
+    let generation = if alien { theirs.generation } else { theirs.generation + off };
     let path = format!("/_electric/wake-callbacks/{}", theirs.wake);
     let headers = [("authorization", &*format!("Bearer {}", mine.token))];
     let body = json!({ "epoch": generation, "done": true });
