@@ -25,6 +25,10 @@ struct Dispatch {
     tail: i64,
     /// Whether the timer that it believes in is there.
     armed: bool,
+    /// It waits for its turn.
+    slowed: bool,
+    /// It was given up.
+    dead: bool,
 }
 
 impl Found {
@@ -77,8 +81,10 @@ fn check_entity(c: &mut Cluster, row: &Found) {
     it.acked = dispatch.acked;
     assert!(dispatch.acked <= it.said, "more of {url} is acknowledged than anybody has seen");
     let waits = dispatch.acked < dispatch.tail && it.dispatches();
-    assert!(!waits || dispatch.wake.is_some(), "something is pending for {url}, and no wake is in flight");
-    assert!(dispatch.wake.is_none() || dispatch.armed, "the wake of {url} has no timer");
+    let accounted = dispatch.wake.is_some() || dispatch.slowed || dispatch.dead;
+    assert!(!waits || accounted, "something is pending for {url}, and no wake is in flight");
+    assert!(dispatch.armed || !(dispatch.wake.is_some() || dispatch.slowed), "the wake of {url} has no timer");
+    assert!(!(dispatch.dead && dispatch.wake.is_some()), "the wake of {url} was given up and is in flight");
     assert!(dispatch.held || dispatch.wake.is_none() || it.dispatches(), "{url} is {} and woken", row.status.as_str());
 }
 
@@ -165,6 +171,8 @@ pub(super) fn find(c: &Cluster) -> Vec<Found> {
             acked: number(&row[5]),
             tail: number(&row[6]),
             armed: number(&row[7]) == 1,
+            slowed: number(&row[8]) == 1,
+            dead: number(&row[9]) == 1,
         }),
     })
     .collect()
@@ -173,7 +181,8 @@ pub(super) fn find(c: &Cluster) -> Vec<Found> {
 const ROWS: &str = "
     SELECT json_group_array(json_array(e.url, e.status, d.generation, d.wake, d.held, d.acked,
       max(COALESCE((SELECT max(n.end) FROM entry n WHERE n.stream = e.id), 0), st.base),
-      EXISTS (SELECT 1 FROM timer t WHERE t.due_at = d.timer_at AND t.kind = 1 AND t.subject = d.id)))
+      EXISTS (SELECT 1 FROM timer t WHERE t.due_at = d.timer_at AND t.kind = 1 AND t.subject = d.id),
+      d.slowed_until IS NOT NULL, EXISTS (SELECT 1 FROM dead_letter x WHERE x.subscription = d.id)))
     FROM entity e JOIN stream st ON st.id = e.id
     LEFT JOIN (SELECT s.*, l.stream, l.acked FROM link l JOIN subscription s ON s.id = l.subscription WHERE s.plain = 0) d
       ON d.stream = e.id";
