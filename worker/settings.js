@@ -18,6 +18,8 @@
 
 // Cloudflare lets an object have six connections open at once.
 const FETCHES = 6
+// A wake costs about four times what it does natively.
+const FAN_OUT = 64
 
 /** Where an object learns who calls: the entrance sets it, whatever the caller sent. */
 export const PRINCIPAL = 'reveille-principal'
@@ -27,6 +29,7 @@ export function entranceSettings(env) {
   const common = {
     publicUrl: env.REVEILLE_PUBLIC_URL,
     fetches: FETCHES,
+    fanOut: FAN_OUT,
     allowWebhooks: env.REVEILLE_ALLOW_WEBHOOKS,
     streamRoot: env.REVEILLE_STREAM_ROOT,
     longPoll: env.REVEILLE_LONG_POLL ? Number(env.REVEILLE_LONG_POLL) : undefined,

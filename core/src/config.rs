@@ -6,7 +6,7 @@ use crate::dispatch::Budget;
 use crate::egress;
 use crate::entropy::Entropy;
 use crate::http::{RESERVED, is_encoded};
-use crate::limits::WAKES_A_MINUTE;
+use crate::limits::{FAN_OUT, WAKES_A_MINUTE};
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
 
@@ -29,6 +29,9 @@ pub struct Config {
     pub stream_root: String,
     /// How many wakes an entity may begin before it is slowed down.
     pub wakes: Budget,
+    /// How many registrations an append is evaluated against in its own transaction, and in each that follows: 64 on a
+    /// Durable Object.
+    pub fan_out: usize,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
     /// How long an SSE connection lives before the client is asked to come back.
@@ -119,6 +122,7 @@ impl Config {
             fetches: 64,
             stream_root: String::new(),
             wakes: Budget::a_minute(WAKES_A_MINUTE),
+            fan_out: FAN_OUT,
             long_poll: Span::secs(30),
             sse: Span::secs(60),
         }

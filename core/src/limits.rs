@@ -60,6 +60,8 @@ pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
 pub const SIGNING_KEYS: usize = 8;
 /// The most tags of an entity.
 pub const TAGS: usize = 256;
+/// The longest key or value of a tag that is set by itself.
+pub const TAG: usize = 4096;
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
 /// How many registrations are looked at together.

@@ -47,6 +47,12 @@ impl Time {
         Span((self.0 - earlier.0).max(0))
     }
 
+    /// Reads a moment in ISO 8601, with its offset from UTC.
+    #[must_use]
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|t| Self::from_millis(t.as_millisecond()))
+    }
+
     /// ISO 8601 in UTC with milliseconds, the form of every timestamp on the wire: `2026-11-20T09:21:36.776Z`.
     #[must_use]
     pub fn iso(self) -> String {

@@ -1,9 +1,20 @@
-//! Collections that others may write to: what a type may declare of them (control plane, section 9.1).
+//! Collections that others may write to: what a type may declare of them, and `POST …/collections/{collection}` (control
+//! plane, sections 9.1 and 10.8; wake specification, section 2.5).
 
+use http::StatusCode;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::schema::read;
-use crate::http::{Refusal, failure};
+use super::send::NotAcceptingWrites;
+use super::show::find;
+use super::validate;
+use crate::dispatch::lock::ForkInProgress;
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Refusal, Response, failure};
+use crate::store::{EntityRow, Tx};
+use crate::stream::{Cause, Class, Content, write};
+use crate::tenant::{Permission, Principal, permission};
 
 failure! {
     /// `comments` is a name with a contract.
@@ -15,6 +26,85 @@ failure! {
     /// The contract of comments is a contract with a name.
     MisnamedComments => BAD_REQUEST "INVALID_REQUEST",
     "The \"comments/v1\" contract must be registered under the collection name \"comments\""
+}
+
+failure! {
+    /// The type declares no such collection.
+    NotWritable { collection: String } => FORBIDDEN "UNAUTHORIZED", "Collection \"{collection}\" is not writable"
+}
+
+failure! {
+    /// The type does not let others do that.
+    NotAllowed { operation: String, collection: String } => FORBIDDEN "UNAUTHORIZED",
+    "Operation \"{operation}\" is not allowed on collection \"{collection}\""
+}
+
+failure! {
+    /// A member that the operation needs is absent.
+    Needs { member: &'static str, operation: String } => BAD_REQUEST "INVALID_REQUEST", "{member} is required for {operation}"
+}
+
+/// Writes a row of a collection in the caller's name: 201 for an insert, 200 otherwise, with its key.
+pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, by) = (call.store, call.by()?);
+    let entity = find(call, tx)?;
+    let collection = call.decoded("collection")?;
+    let body = Body::of(call.request)?;
+    body.closed(&["operation", "key", "value"]);
+    body.require("operation");
+    let operation = body.choice("operation", &["insert", "update", "delete"]).unwrap_or_default();
+    let (key, value) = (body.text("key"), body.object("value"));
+    body.check()?;
+    permission::check(by, Permission::Write, &entity)?;
+    let kind = declared(tx, &entity, &collection, &operation)?;
+    if !entity.status.accepts_writes() {
+        return Err(NotAcceptingWrites.into());
+    }
+    if entity.locked {
+        return Err(ForkInProgress.into());
+    }
+    let value = value.filter(|_| operation != "delete");
+    if value.is_none() && operation != "delete" {
+        return Err(Needs { member: "value", operation }.into());
+    }
+    let key = match key {
+        None if operation == "insert" => format!("{collection}-{}", tx.draw.uuid()),
+        Some(key) if operation == "insert" || !key.is_empty() => key,
+        _ => return Err(Needs { member: "key", operation }.into()),
+    };
+    let event = event(tx, by, &kind, &operation, &key, value);
+    validate::events(tx, &entity, &[&event])?;
+    if let Some(mut stream) = tx.stream_by_id(entity.id)? {
+        write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+    }
+    let status = if operation == "insert" { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(Response::json(status, &json!({ "key": key })).into())
+}
+
+/// The event type of a collection that the entity's type lets others write to so.
+fn declared(tx: &Tx<'_>, entity: &EntityRow, collection: &str, operation: &str) -> Result<String, Error> {
+    let registered = tx.entity_type(&entity.kind)?;
+    let all = registered.and_then(|kind| kind.definition.externally_writable_collections);
+    let all = all.and_then(|all| read(all.get()).ok()).unwrap_or_default();
+    let Some(declared) = all.get(collection) else {
+        return Err(NotWritable { collection: collection.to_owned() }.into());
+    };
+    let allowed = match declared["operations"].as_array() {
+        Some(operations) => operations.iter().any(|o| o == operation),
+        None => operation == "insert",
+    };
+    if !allowed {
+        return Err(NotAllowed { operation: operation.to_owned(), collection: collection.to_owned() }.into());
+    }
+    Ok(declared["type"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The row, stamped with who wrote it. Its value is kept as it was sent.
+fn event(tx: &Tx<'_>, by: &Principal, kind: &str, operation: &str, key: &str, value: Option<&RawValue>) -> String {
+    let principal = json!({ "url": by.url(), "kind": by.kind(), "id": by.id() });
+    let headers = json!({ "operation": operation, "timestamp": tx.now.iso(), "principal": principal });
+    let value = value.map_or(String::new(), |value| format!("\"value\":{},", value.get()));
+    format!(r#"{{"type":{},"key":{},{value}"headers":{headers}}}"#, json!(kind), json!(key))
 }
 
 /// The form that a body has to have. `principalColumn` is a relic that says nothing.

@@ -1,8 +1,10 @@
 //! The inbox: messages as rows of an entity's stream (control plane, section 10.6).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::view::raw;
 use crate::http::Error;
 use crate::store::{EntityRow, StreamRow, Tx};
 use crate::stream::{Cause, Content, Why, write};
@@ -32,6 +34,12 @@ pub(super) struct Stored {
     kind: Option<String>,
     mode: Option<String>,
     position: Option<String>,
+    /// What makes it arrive once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) producer: Option<String>,
+    /// The row of a manifest that it stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) entry: Option<Box<RawValue>>,
 }
 
 impl<'a> Message<'a> {
@@ -50,6 +58,11 @@ impl<'a> Message<'a> {
     }
 
     pub(super) fn stored(&self) -> String {
+        self.stored_for(None)
+    }
+
+    /// The same with what makes it arrive once, and the row of a manifest that it stands for.
+    pub(super) fn stored_for(&self, manifest: Option<(&str, &Json)>) -> String {
         let stored = Stored {
             payload: self.payload.to_owned(),
             from: self.from.clone(),
@@ -59,6 +72,8 @@ impl<'a> Message<'a> {
             kind: self.kind.clone(),
             mode: self.mode.clone(),
             position: self.position.clone(),
+            producer: manifest.map(|(producer, _)| producer.to_owned()),
+            entry: manifest.map(|(_, entry)| raw(&entry.to_string())),
         };
         serde_json::to_string(&stored).expect("our own values serialise")
     }

@@ -1,16 +1,19 @@
 //! Entities: types, spawning, sending, status and its end.
 
-mod collection;
+pub(crate) mod collection;
 mod composer;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod register;
+pub(crate) mod scheduled;
+pub(crate) mod schedules;
 mod schema;
 pub(crate) mod send;
 pub(crate) mod show;
 mod slash_command;
 pub(crate) mod spawn;
 mod status;
+pub(crate) mod tags;
 mod type_schemas;
 pub(crate) mod types;
 pub(crate) mod validate;

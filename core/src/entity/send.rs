@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::inbox::{self, Message, Stored};
+use super::inbox::{self, Message};
 use super::show::find;
 use super::status::Change;
 use super::validate;
@@ -11,7 +11,7 @@ use crate::dispatch::{link, status, write_token};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::limits::DELAY;
-use crate::store::{EntityRow, EntityTypeRow, SqlError, TimerKind, Tx};
+use crate::store::{EntityRow, EntityTypeRow, TimerKind, Tx};
 use crate::stream::{Cause, Class};
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Span;
@@ -75,8 +75,9 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     back_fill(tx, by, &mut entity, registered.as_ref())?;
     link::link(tx, &entity)?;
     if after > Span::ZERO {
-        let id = tx.insert_delayed_send(entity.id, &message.stored())?;
-        tx.arm(tx.now + after, TimerKind::Send, id)?;
+        let due_at = tx.now + after;
+        let id = tx.insert_delayed_send(entity.id, &message.stored(), due_at, None)?;
+        tx.arm(due_at, TimerKind::Send, id)?;
         return Ok(Done::nothing());
     }
     let txid = tx.draw.uuid();
@@ -84,26 +85,8 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
 
-/// A delayed send is due. It is dropped when its entity no longer takes messages, or no longer such a message.
-pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
-    let Some(send) = tx.delayed_send(id)? else { return Ok(()) };
-    tx.delete_delayed_send(id)?;
-    let Some(mut entity) = tx.entity_by_id(send.entity)?.filter(|e| e.status.accepts_writes()) else { return Ok(()) };
-    let stored: Stored = serde_json::from_str(&send.message)
-        .map_err(|e| SqlError::new(format!("a stored message does not parse: {e}")))?;
-    let mut message = Message::restored(&stored);
-    let registered = if message.kind.is_some() { tx.entity_type(&entity.kind)? } else { None };
-    match validate::message(tx, &entity, registered.as_ref(), message.kind.as_deref(), Some(message.payload)) {
-        Err(Error::Refused(_)) => return Ok(()),
-        fits => fits?,
-    }
-    message.key.get_or_insert_with(|| format!("scheduled-task-{id}"));
-    link::link(tx, &entity)?;
-    deliver(tx, &mut entity, &message, &tx.draw.uuid(), Cause::outside(Class::Named))
-}
-
 /// Appends a message, after continuing a paused entity that it is not to wait for.
-fn deliver(
+pub(super) fn deliver(
     tx: &Tx<'_>,
     entity: &mut EntityRow,
     message: &Message<'_>,

@@ -13,7 +13,7 @@ use crate::limits::PATH;
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
-use crate::{entity, stream, subscription, wake};
+use crate::{entity, schedule, stream, subscription, wake};
 
 /// A request on its way to its function, with the store as that function may use it.
 pub(crate) struct Call<'a, S> {
@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 49] = [
+static ROUTES: [Route; 56] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -95,6 +95,12 @@ static ROUTES: [Route; 49] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}", entity::kill::kill),
     write(Method::POST, "/_electric/entities/{type}/{id}/send", entity::send::send),
     write(Method::POST, "/_electric/entities/{type}/{id}/signal", entity::kill::signal),
+    write(Method::POST, "/_electric/entities/{type}/{id}/collections/{collection}", entity::collection::append),
+    write(Method::POST, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::set),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),
+    write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::delete),
+    write(Method::POST, "/_electric/observations/cron/ensure-stream", schedule::ticks::ensure_stream),
     write(Method::POST, "/_electric/wake", wake::register::register),
     write(Method::POST, "/_electric/wake/unregister", wake::register::unregister),
     open(write(Method::POST, "/_electric/wake-callbacks/{wake}", callback::callback)),
@@ -118,6 +124,7 @@ static ROUTES: [Route; 49] = [
     open(read(Method::GET, "/__ds/jwks.json", subscription::signing::jwks)),
     read(Method::GET, "/_reveille/entities/{type}/{id}/journal", journal::show::of_entity),
     read(Method::GET, "/_reveille/entities/{type}/{id}/explain", explain::explain),
+    read(Method::GET, "/_reveille/entities/{type}/{id}/next", explain::next::show),
     write(Method::POST, "/_reveille/entities/{type}/{id}/revive", dead::revive),
     read(Method::GET, "/_reveille/runners/{id}/journal", journal::show::of_runner),
     read(Method::GET, "/_reveille/wakes/{wake}/journal", journal::show::of_wake),

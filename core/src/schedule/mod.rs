@@ -1,6 +1,9 @@
 //! Time: one timer table, one deadline. Each due row runs in a nested transaction of its own; one that fails is pushed
 //! back and never stops the others.
 
+pub mod cron;
+pub(crate) mod ticks;
+
 use crate::engine::{Done, Ended, Fate, Handle, Scratch};
 use crate::http::Error;
 use crate::limits::{ATTEMPTS, BACKOFF};
@@ -89,12 +92,14 @@ pub(crate) fn backoff(attempt: i64) -> Span {
 fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
     match row.kind {
         TimerKind::Subscription => Ok(subscription::due(tx, row.subject, row.due_at)?),
-        TimerKind::Send => entity::send::arrive(tx, row.subject),
+        TimerKind::Send => entity::scheduled::arrive(tx, row.subject),
+        TimerKind::Cron => ticks::tick(tx, row.subject, row.due_at),
         TimerKind::Wake => Ok(wake::release(tx, row.subject)?),
         TimerKind::Expire => Ok(stream::expire(tx, row.subject, row.due_at)?),
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
         TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
+        TimerKind::FanOut => Ok(wake::fan_out::due(tx, row.subject)?),
         TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),
         TimerKind::Unlock => Ok(dispatch::lock::expire(tx, row.subject)?),

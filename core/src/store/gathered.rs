@@ -1,7 +1,7 @@
 //! Matches that a registration gathers until nothing more has come for a while.
 
 use super::{Read, SqlError, Tx};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// What a registration has gathered.
 #[derive(Clone, Debug)]
@@ -30,6 +30,26 @@ impl Read<'_> {
                 latest: row.text(4)?.to_owned(),
                 depth: row.int(5)?,
             })
+        })
+    }
+}
+
+impl Read<'_> {
+    /// What a subscriber's registrations have gathered: each with its source, and how long it waits for more.
+    pub(crate) fn gathered_for(&self, subscriber: i64) -> Result<Vec<(String, Gathered, Span)>, SqlError> {
+        let sql = "SELECT r.source, g.registration, g.first_at, g.last_at, g.count, r.debounce FROM registration r \
+             JOIN gathered g ON g.registration = r.id WHERE r.subscriber = ?1 ORDER BY r.id";
+        self.all(sql, &[subscriber.into()], |row| {
+            let gathered = Gathered {
+                registration: row.int(1)?,
+                first_at: Time::from_millis(row.int(2)?),
+                last_at: Time::from_millis(row.int(3)?),
+                count: row.int(4)?,
+                changes: String::new(),
+                latest: String::new(),
+                depth: 0,
+            };
+            Ok((row.text(0)?.to_owned(), gathered, Span::millis(row.int(5)?)))
         })
     }
 }

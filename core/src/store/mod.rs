@@ -6,11 +6,13 @@
 mod asked;
 mod awaited;
 mod clock;
+mod cron;
 mod dead_letter;
 mod delayed_send;
 mod entity;
 mod entity_type;
 mod entry;
+mod fan_out;
 mod gathered;
 mod journal;
 mod link;
@@ -35,9 +37,12 @@ mod waiting_wake;
 
 pub(crate) use asked::{Asked, PatternRow};
 pub use clock::Clock;
+pub(crate) use cron::CronRow;
 pub(crate) use dead_letter::DeadLetter;
+pub(crate) use delayed_send::DelayedSend;
 pub(crate) use entity::{EntityRow, Filter};
 pub(crate) use entity_type::EntityTypeRow;
+pub(crate) use fan_out::FanOut;
 pub(crate) use gathered::Gathered;
 pub(crate) use link::{Link, Reasons};
 pub(crate) use registration::{NewRegistration, Observed, Registration};

@@ -100,16 +100,17 @@ impl Read<'_> {
         self.one("SELECT source FROM registration WHERE id = ?1", &[id.into()], |row| Ok(row.text(0)?.to_owned()))
     }
 
-    /// The registrations on a source after registration `after`, in registration order.
+    /// The registrations on a source between two, in registration order.
     pub(crate) fn registrations_on(
         &self,
         source: &str,
         after: i64,
+        before: i64,
         limit: usize,
     ) -> Result<Vec<Registration>, SqlError> {
         self.all(
-            select!("WHERE source = ?1 AND id > ?2 ORDER BY id LIMIT ?3"),
-            &[source.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            select!("WHERE source = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4"),
+            &[source.into(), after.into(), before.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
             registration,
         )
     }

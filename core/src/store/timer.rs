@@ -30,10 +30,14 @@ pub(crate) enum TimerKind {
     Debounce,
     /// A registration that nothing has matched for too long.
     Timeout,
+    /// A chain of ticks.
+    Cron,
+    /// The next chunk of an append that very many observe.
+    FanOut,
 }
 
 impl TimerKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -46,6 +50,8 @@ impl TimerKind {
         Self::Unlock,
         Self::Debounce,
         Self::Timeout,
+        Self::Cron,
+        Self::FanOut,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -63,6 +69,8 @@ impl TimerKind {
             Self::Unlock => 10,
             Self::Debounce => 11,
             Self::Timeout => 12,
+            Self::Cron => 13,
+            Self::FanOut => 14,
         }
     }
 }

@@ -111,6 +111,9 @@ pub(crate) fn write(
         let runs = wake::project_runs(tx, &source, &events, start)?;
         wake::wake(tx, &source, &events, end, &runs, cause)?;
         runs.settle(tx, stream.id)?;
+        if let Some(owner) = &source.entity {
+            wake::project(tx, owner, &events)?;
+        }
     }
     if start == stream.base || stream.unmatched {
         match_patterns(tx, stream, cause)?;

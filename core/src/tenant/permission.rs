@@ -19,6 +19,8 @@ pub enum Permission {
     Delete,
     /// Make it the parent of another.
     Spawn,
+    /// Say what it is to be told, and when.
+    Schedule,
 }
 
 impl Permission {
@@ -30,6 +32,7 @@ impl Permission {
             Self::Write => "write",
             Self::Delete => "delete",
             Self::Spawn => "spawn",
+            Self::Schedule => "schedule",
         }
     }
 }

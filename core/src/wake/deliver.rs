@@ -2,16 +2,18 @@
 
 use super::debounce;
 use super::evaluate::{Match, evaluate};
+use super::fan_out;
 use super::finished::{FinishedChild, answered, bare};
 use super::row::{Wake, row};
 use super::source::{Runs, Source};
 use crate::dispatch::journal;
-use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
-use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
+use crate::limits::{ANSWERS, DEPTH, SPACING};
+use crate::store::{EntityRow, MAX_INT, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
 use crate::time::Span;
 
-/// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
+/// Evaluates an append that ends at `end` against the registrations on its source, and delivers what matches: the first
+/// of them now, and if there are more, those later.
 pub(crate) fn wake(
     tx: &Tx<'_>,
     source: &Source,
@@ -20,29 +22,41 @@ pub(crate) fn wake(
     runs: &Runs,
     cause: Cause<'_>,
 ) -> Result<(), SqlError> {
-    if events.is_empty() || cause.class == Class::Never {
+    if events.is_empty() || cause.class == Class::Never || !source.watched {
         return Ok(());
     }
+    let after = match tx.next_fan_out(&source.name)? {
+        Some(_) => Some(0),
+        None => chunk(tx, source, events, end, runs, &cause, (0, MAX_INT))?,
+    };
+    after.map_or(Ok(()), |after| fan_out::queue(tx, source, end, runs, &cause, after))
+}
+
+/// Evaluates an append against one chunk of the registrations between two. Gives the last of them when there may be more.
+pub(super) fn chunk(
+    tx: &Tx<'_>,
+    source: &Source,
+    events: &[Event<'_>],
+    end: Offset,
+    runs: &Runs,
+    cause: &Cause<'_>,
+    (after, before): (i64, i64),
+) -> Result<Option<i64>, SqlError> {
     let mut answers = Answers { runs, known: Vec::new() };
-    let mut after = 0;
-    loop {
-        let registrations = tx.registrations_on(&source.name, after, FAN_OUT)?;
-        for registration in &registrations {
-            if cause.author == Some(registration.subscriber) {
-                continue;
-            }
-            for (index, event) in events.iter().enumerate() {
-                if let Some(found) = evaluate(&registration.condition, event, cause.class) {
-                    let position = format!("{end}:{index}");
-                    deliver(tx, source, registration, &found, &position, &mut answers, cause.depth)?;
+    let size = tx.config.fan_out;
+    let registrations = tx.registrations_on(&source.name, after, before, size)?;
+    for registration in registrations.iter().filter(|r| cause.author != Some(r.subscriber)) {
+        for (index, event) in events.iter().enumerate() {
+            if let Some(found) = evaluate(&registration.condition, event, cause.class) {
+                let position = format!("{end}:{index}");
+                deliver(tx, source, registration, &found, &position, &mut answers, cause.depth)?;
+                if registration.one_shot && registration.debounce == Span::ZERO {
+                    break;
                 }
             }
         }
-        match registrations.last() {
-            Some(last) if registrations.len() == FAN_OUT => after = last.id,
-            _ => return Ok(()),
-        }
     }
+    Ok(registrations.last().filter(|_| registrations.len() == size).map(|last| last.id))
 }
 
 /// A wake that waited for its turn is written now.

@@ -8,7 +8,7 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
-use crate::store::{EntityRow, NewRegistration, SqlError, Tx};
+use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
 use crate::stream::Offset;
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Span;
@@ -36,14 +36,14 @@ failure! {
 /// A registration as it is asked for.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    subscriber: String,
-    source: Option<String>,
-    condition: Condition,
-    manifest_key: String,
-    include_response: bool,
-    debounce: Span,
-    timeout: Span,
-    one_shot: bool,
+    pub(super) subscriber: String,
+    pub(super) source: Option<String>,
+    pub(super) condition: Condition,
+    pub(super) manifest_key: String,
+    pub(super) include_response: bool,
+    pub(super) debounce: Span,
+    pub(super) timeout: Span,
+    pub(super) one_shot: bool,
 }
 
 /// Registers a wake: 204. Registering it again changes nothing; under a manifest key the last write wins.
@@ -144,11 +144,16 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
 pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
     permission::check(by, Permission::Write, &subscriber)?;
-    match tx.entity(source)? {
-        Some(entity) => permission::check(by, Permission::Read, &entity)?,
-        None => check_stream(tx, by, source)?,
-    }
+    readable(tx, by, source)?;
     put(tx, &subscriber, source, asked)
+}
+
+/// Refuses a source that `by` may not read.
+pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
+    match tx.entity(source)? {
+        Some(entity) => permission::check(by, Permission::Read, &entity),
+        None => check_stream(tx, by, source),
+    }
 }
 
 /// A source that is a runner's wake stream is its owner's alone.
@@ -162,7 +167,7 @@ fn check_stream(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> 
 
 /// An entity comes to be where others may have registered before it was there: those who may not read it are forgotten.
 pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
-    for registration in tx.registrations_on(&entity.url, 0, REGISTRATIONS)? {
+    for registration in tx.registrations_on(&entity.url, 0, MAX_INT, REGISTRATIONS)? {
         let creator = tx.entity_by_id(registration.subscriber)?.and_then(|s| Principal::parse(&s.created_by));
         if !creator.is_some_and(|c| permission::decide(&c, Permission::Read, &entity.created_by)) {
             tx.delete_registration(registration.id)?;
@@ -171,7 +176,7 @@ pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), Sq
     Ok(())
 }
 
-fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {
+pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {
     let new = NewRegistration {
         subscriber: subscriber.id,
         source,

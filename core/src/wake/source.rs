@@ -1,5 +1,8 @@
 //! What an append looks like to those who observe it: its source, and which runs it began and ended.
 
+use std::collections::BTreeMap;
+
+use crate::limits::ANSWERS;
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 use crate::stream::{Event, Offset};
 
@@ -10,7 +13,8 @@ pub(crate) struct Source {
     pub(crate) entity: Option<EntityRow>,
     /// What registrations call it: the entity's URL, or the stream's path.
     pub(crate) name: String,
-    watched: bool,
+    /// Whether anybody observes it.
+    pub(super) watched: bool,
 }
 
 impl Source {
@@ -36,11 +40,27 @@ pub(crate) struct Runs {
     start: Offset,
     begun: Vec<String>,
     ended: Vec<String>,
+    /// Where runs began that are forgotten by now.
+    known: BTreeMap<String, i64>,
 }
 
 impl Runs {
+    /// Runs of an append that was looked at before: where those began that it ended.
+    pub(super) fn known(known: BTreeMap<String, i64>) -> Self {
+        Self { start: Offset::ZERO, begun: Vec::new(), ended: Vec::new(), known }
+    }
+
+    /// Where the runs began that the append ends.
+    pub(super) fn starts(&self, tx: &Tx<'_>, stream: i64) -> Result<BTreeMap<String, i64>, SqlError> {
+        let start = |key: &String| Ok((key.clone(), self.start(tx, stream, key)?.bytes()));
+        self.ended.iter().take(ANSWERS).map(start).collect()
+    }
+
     /// Where a run began.
     pub(crate) fn start(&self, tx: &Tx<'_>, stream: i64, key: &str) -> Result<Offset, SqlError> {
+        if let Some(start) = self.known.get(key) {
+            return Ok(Offset::at(*start));
+        }
         if self.begun.iter().any(|k| k == key) {
             return Ok(self.start);
         }
@@ -63,7 +83,7 @@ pub(crate) fn project_runs(
     events: &[Event<'_>],
     start: Offset,
 ) -> Result<Runs, SqlError> {
-    let mut runs = Runs { start, begun: Vec::new(), ended: Vec::new() };
+    let mut runs = Runs { start, begun: Vec::new(), ended: Vec::new(), known: BTreeMap::new() };
     if source.entity.is_none() {
         return Ok(runs);
     }

@@ -54,6 +54,10 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = wakesPerMinute)]
     fn wakes_per_minute(this: &Settings) -> Option<f64>;
 
+    /// How many registrations one transaction evaluates an append against.
+    #[wasm_bindgen(method, getter, js_name = fanOut)]
+    fn fan_out(this: &Settings) -> Option<u32>;
+
     /// How long an SSE connection lives, in milliseconds.
     #[wasm_bindgen(method, getter)]
     fn sse(this: &Settings) -> Option<f64>;
@@ -105,6 +109,9 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
             return Err(wrong("wakesPerMinute", &format!("`{wakes}` is not a number of wakes up to a million")));
         }
         config.wakes = Budget::a_minute(wakes as u32);
+    }
+    if let Some(registrations) = settings.fan_out() {
+        config.fan_out = registrations.max(1) as usize;
     }
     if let Some(millis) = settings.sse() {
         config.sse = Span::millis(millis as i64);

@@ -2,6 +2,7 @@
 //! next: in words, and in data. With `?source=&offset=[&index=]` also why one event did or did not wake it.
 
 mod event;
+pub(crate) mod next;
 mod words;
 
 use http::StatusCode;
@@ -29,34 +30,21 @@ pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let entity = find(call, read)?;
     permission::check(call.by()?, Permission::Read, &entity)?;
     let asked = event::Asked::of(call.request)?;
-    let dispatch = match read.dispatches_of(entity.id)?.into_iter().next() {
-        Some(subscription) => Some(Dispatch::of(read, &entity, subscription)?),
-        None => None,
-    };
+    let situated = Situated::of(read, &entity)?;
+    let dispatch = situated.dispatch.as_ref();
     let records = records(read, &entity)?;
     let newest = records.iter().rfind(|r| r.is_dispatch()).cloned();
     let last = newest.map_or_else(Vec::new, |newest| steps(&[(&entity, vec![newest])]));
-    let told = words::tell(&Situation {
-        entity: &entity.url,
-        status: entity.status,
-        locked_until: if entity.locked { read.locked_until(entity.id)? } else { None },
-        held_until: Some(held_until(&entity)).filter(|until| *until > read.now),
-        has_policy: link::policy_of(&entity)?.is_some(),
-        stand: dispatch.as_ref().map_or(Stand::Nobody, |d| d.stand(read)),
-        observes: read.registrations_held(entity.id)?,
-        last: &last,
-    });
-    let Told { summary, waiting_for, next } = told;
-    let next: Vec<Json> = next.into_iter().map(|(at, what)| json!({ "at": at.iso(), "what": what })).collect();
+    let Told { summary, waiting_for, next } = words::tell(&situated.situation(read, &entity, &last));
     let mut body = json!({
         "entity": entity.url,
         "status": entity.status.as_str(),
         "summary": summary,
         "waiting_for": waiting_for,
-        "next": next,
-        "dispatch": dispatch.as_ref().map_or_else(|| json!({ "state": "none" }), Dispatch::json),
-        "pending": dispatch.as_ref().map(|d| d.pending(read)).transpose()?.flatten(),
-        "budget": budget(read, dispatch.as_ref()),
+        "next": next::all(read, &entity, next)?,
+        "dispatch": dispatch.map_or_else(|| json!({ "state": "none" }), Dispatch::json),
+        "pending": dispatch.map(|d| d.pending(read)).transpose()?.flatten(),
+        "budget": budget(read, dispatch),
         "registrations": registrations(read, &entity)?,
         "last": last,
     });
@@ -64,6 +52,41 @@ pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         body["event"] = event::explain(read, call.by()?, &entity, &asked)?;
     }
     Ok(Reply::Whole(Response::json(StatusCode::OK, &body)))
+}
+
+/// An entity's situation, as it was read.
+struct Situated {
+    dispatch: Option<Dispatch>,
+    locked_until: Option<Time>,
+    has_policy: bool,
+    observes: usize,
+}
+
+impl Situated {
+    fn of(read: &Read<'_>, entity: &EntityRow) -> Result<Self, SqlError> {
+        Ok(Self {
+            dispatch: match read.dispatches_of(entity.id)?.into_iter().next() {
+                Some(subscription) => Some(Dispatch::of(read, entity, subscription)?),
+                None => None,
+            },
+            locked_until: if entity.locked { read.locked_until(entity.id)? } else { None },
+            has_policy: link::policy_of(entity)?.is_some(),
+            observes: read.registrations_held(entity.id)?,
+        })
+    }
+
+    fn situation<'a>(&'a self, read: &Read<'_>, entity: &'a EntityRow, last: &'a [Json]) -> Situation<'a> {
+        Situation {
+            entity: &entity.url,
+            status: entity.status,
+            locked_until: self.locked_until,
+            held_until: Some(held_until(entity)).filter(|until| *until > read.now),
+            has_policy: self.has_policy,
+            stand: self.dispatch.as_ref().map_or(Stand::Nobody, |d| d.stand(read)),
+            observes: self.observes,
+            last,
+        }
+    }
 }
 
 /// The one way in which an entity is dispatched, as it stands.

@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use super::next::Coming;
 use crate::entity::Status;
 use crate::time::Time;
 
@@ -92,7 +93,7 @@ pub(super) struct Dead<'a> {
 pub(super) struct Told {
     pub(super) summary: String,
     pub(super) waiting_for: Vec<String>,
-    pub(super) next: Vec<(Time, String)>,
+    pub(super) next: Vec<Coming>,
 }
 
 /// Explains a situation.
@@ -107,7 +108,7 @@ pub(super) fn tell(s: &Situation<'_>) -> Told {
     if let Some(until) = s.held_until {
         let at = until.iso();
         told.summary.push_str(&format!(" Wake rows for it are held back, the newest until {at}, because {LOOP}."));
-        told.next.push((until, "the newest wake row that is held back is written".to_owned()));
+        told.next.push(coming(until, "wake", "the newest wake row that is held back is written"));
     }
     if let Some(last) = last_woke(s.last) {
         told.summary.push(' ');
@@ -177,7 +178,7 @@ fn pending(s: &Situation<'_>, slowed_until: Option<Time>, deep: bool) -> Told {
                 until.iso()
             ),
             waiting_for: vec!["the end of the fork".to_owned()],
-            next: vec![(until, "the fork's lock ends, and a wake begins".to_owned())],
+            next: vec![coming(until, "lock", "the fork's lock ends, and a wake begins")],
         };
     }
     if let Some(until) = slowed_until {
@@ -185,7 +186,7 @@ fn pending(s: &Situation<'_>, slowed_until: Option<Time>, deep: bool) -> Told {
         return Told {
             summary: format!("{entity} has something to do, and waits until {}, because {why}.", until.iso()),
             waiting_for: vec!["its turn".to_owned()],
-            next: vec![(until, "its wake begins".to_owned())],
+            next: vec![coming(until, "wake", "its wake begins")],
         };
     }
     let why = if s.status == Status::Stopping { "it is stopping" } else { "no wake of it has begun" };
@@ -224,12 +225,12 @@ fn outstanding(s: &Situation<'_>, notice: &Notice<'_>) -> Told {
         summary.push(' ');
         summary.push_str(&trouble);
     }
-    let next = again.filter(|_| !in_line).map(|at| {
-        let what = match to {
-            To::Webhook(url) => format!("it is sent to {url} again, unless that has answered"),
-            To::Runner(runner, _) => format!("it is announced to runner `{runner}` again, unless it was claimed"),
-        };
-        (at, what)
+    let next = again.filter(|_| !in_line).map(|at| match to {
+        To::Webhook(url) if error.is_some() => coming(at, "retry", &format!("it is sent to {url} again")),
+        To::Webhook(url) => coming(at, "retry", &format!("it is sent to {url} again, unless that has answered")),
+        To::Runner(runner, _) => {
+            coming(at, "announcement", &format!("it is announced to runner `{runner}` again, unless it was claimed"))
+        }
     });
     Told { summary, waiting_for: vec![wait], next: next.into_iter().collect() }
 }
@@ -254,9 +255,10 @@ fn claimed(s: &Situation<'_>, claim: &Claim<'_>) -> Told {
             until.iso()
         ),
         waiting_for: vec![format!("{who} to be done, {then}")],
-        next: vec![(
+        next: vec![coming(
             *until,
-            "the lease is over, unless a heartbeat or a done comes before: then its work is given out again".to_owned(),
+            "lease",
+            "the lease is over, unless a heartbeat or a done comes before: then its work is given out again",
         )],
     }
 }
@@ -335,6 +337,10 @@ fn last_woke(steps: &[Json]) -> Option<String> {
     Some(format!("It last woke at {at}: {cause}."))
 }
 
+fn coming(at: Time, kind: &'static str, what: &str) -> Coming {
+    Coming { at, kind, what: what.to_owned() }
+}
+
 const LOOP: &str =
     "they end a long chain in which one entity wakes another: such wakes are kept apart, lest a loop run hot";
 
@@ -408,7 +414,7 @@ mod tests {
             assert!(told.summary.contains(said), "{said}: {}", told.summary);
             assert!(told.summary.starts_with("/horton/a "), "{}", told.summary);
             assert_eq!(told.next.len(), coming, "{said}");
-            assert!(told.next.iter().all(|(next, _)| *next > at(0)), "{said}");
+            assert!(told.next.iter().all(|next| next.at > at(0)), "{said}");
         }
     }
 

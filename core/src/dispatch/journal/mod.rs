@@ -168,6 +168,11 @@ pub(crate) fn debounced(
     lone(tx, subscriber.id, -1, vec![step::evaluated(tx, matched), step::debounced(tx, until)])
 }
 
+/// A row of an entity's manifest asks for what cannot be.
+pub(crate) fn refused(tx: &Tx<'_>, entity: i64, key: &str, why: &str) -> Result<(), SqlError> {
+    lone(tx, entity, -1, vec![step::refused(tx, key, why)])
+}
+
 /// What is said of a chain of causes that is too deep.
 pub(crate) fn deep(depth: i64) -> String {
     format!("its cause lies {depth} causes deep")

@@ -112,6 +112,11 @@ pub(crate) fn slowed(tx: &Tx<'_>, until: Time, why: &str) -> Step {
     Step::new(tx, "slowed", json!({ "until": until.as_millis(), "why": why }))
 }
 
+/// A row of a manifest asks for what cannot be.
+pub(crate) fn refused(tx: &Tx<'_>, key: &str, why: &str) -> Step {
+    Step::new(tx, "refused", json!({ "manifest_key": cut(key), "why": cut(why) }))
+}
+
 /// More may come that belongs to the same wake.
 pub(crate) fn debounced(tx: &Tx<'_>, until: Time) -> Step {
     Step::new(tx, "debounced", json!({ "until": until.as_millis() }))

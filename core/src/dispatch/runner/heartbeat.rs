@@ -84,8 +84,8 @@ const ACCEPTED: [(&[&str], Fits); 5] = [
 
 fn parse_time(text: &str) -> Result<Time, Refusal> {
     let refuse =
-        |_| Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", format!("`{text}` is not an ISO 8601 timestamp"));
-    text.parse::<jiff::Timestamp>().map(|t| Time::from_millis(t.as_millisecond())).map_err(refuse)
+        || Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", format!("`{text}` is not an ISO 8601 timestamp"));
+    Time::parse_iso(text).ok_or_else(refuse)
 }
 
 const LIVENESS: Span = Span::secs(30);

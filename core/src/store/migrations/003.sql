@@ -49,3 +49,34 @@ CREATE TABLE gathered (
   latest TEXT NOT NULL,            -- JSON: what the last match was, and the last run that finished
   depth INTEGER NOT NULL           -- the deepest cause among them
 ) STRICT;
+
+-- A delayed send may stand for a row of its owner's manifest, and is found by its entity, too.
+ALTER TABLE delayed_send ADD COLUMN owner INTEGER;
+ALTER TABLE delayed_send ADD COLUMN manifest_key TEXT;
+ALTER TABLE delayed_send ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX delayed_send_by_entity ON delayed_send (entity);
+CREATE INDEX delayed_send_by_manifest ON delayed_send (owner, manifest_key) WHERE owner IS NOT NULL;
+
+-- Chains of ticks: one for each spelling of an expression and zone, shared by all who observe it.
+CREATE TABLE cron (
+  id INTEGER PRIMARY KEY,          -- its stream's row id
+  path TEXT NOT NULL UNIQUE,
+  tick INTEGER NOT NULL,           -- the number of the next tick
+  due_at INTEGER                   -- when that is; none while nobody observes it
+) STRICT;
+UPDATE delayed_send SET due_at = COALESCE((SELECT t.due_at FROM timer t WHERE t.kind = 2 AND t.subject = delayed_send.id), 0);
+
+-- Appends whose wakes are written a chunk at a time, because very many observe their source.
+CREATE TABLE fan_out (
+  id INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  stream INTEGER NOT NULL,
+  end INTEGER NOT NULL,            -- where the append ended
+  after INTEGER NOT NULL,          -- the last registration that was looked at
+  before INTEGER NOT NULL,         -- those that were made later are not looked at
+  class INTEGER NOT NULL,          -- 0: it matches any condition; 1: only one that names its collection
+  author INTEGER,                  -- the entity that wrote it under its own claim
+  depth INTEGER NOT NULL,
+  starts TEXT NOT NULL             -- JSON {run: offset}: where the runs began that it ends
+) STRICT;
+CREATE INDEX fan_out_by_source ON fan_out (source);

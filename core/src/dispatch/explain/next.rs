@@ -1,0 +1,65 @@
+//! `GET /_reveille/entities/{type}/{id}/next`: what happens to an entity by itself, and when: its wakes that wait, what is
+//! gathered for it, timeouts, schedules, messages on their way, retries, leases.
+
+use http::StatusCode;
+use serde_json::{Value as Json, json};
+
+use super::{Situated, words};
+use crate::engine::Reply;
+use crate::entity::find;
+use crate::http::{Call, Error, Response};
+use crate::limits::REGISTRATIONS;
+use crate::store::{EntityRow, Read, SqlError};
+use crate::tenant::{Permission, permission};
+use crate::time::Time;
+use crate::wake::debounce;
+
+/// Something that comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Coming {
+    pub(super) at: Time,
+    /// `wake`, `debounce`, `timeout`, `schedule`, `message`, `announcement`, `retry`, `lease` or `lock`.
+    pub(super) kind: &'static str,
+    pub(super) what: String,
+}
+
+/// What comes, soonest first.
+pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    let read = call.store;
+    let entity = find(call, read)?;
+    permission::check(call.by()?, Permission::Read, &entity)?;
+    let situated = Situated::of(read, &entity)?;
+    let told = words::tell(&situated.situation(read, &entity, &[]));
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &json!({ "next": all(read, &entity, told.next)? }))))
+}
+
+/// What comes of an entity's dispatch, and all else that comes to it.
+pub(super) fn all(read: &Read<'_>, entity: &EntityRow, mut coming: Vec<Coming>) -> Result<Vec<Json>, SqlError> {
+    for (source, gathered, span) in read.gathered_for(entity.id)? {
+        let what = format!("{} changes of {source} become one wake, unless more come", gathered.count);
+        coming.push(Coming { at: debounce::due_at(gathered.first_at, gathered.last_at, span), kind: "debounce", what });
+    }
+    for observed in read.observed(entity.id, None, REGISTRATIONS)? {
+        if let Some(at) = observed.timeout_at {
+            let what = format!("it is told that nothing has matched on {}, unless something does", observed.source);
+            coming.push(Coming { at, kind: "timeout", what });
+        }
+        if let Some(at) = if observed.source.starts_with("/_cron/") { read.cron_due(&observed.source)? } else { None } {
+            let what = format!("{} ticks", observed.source);
+            coming.push(Coming { at, kind: "schedule", what });
+        }
+    }
+    for (at, to) in read.sends_of(entity.id)? {
+        let what = match to {
+            None => "a message arrives".to_owned(),
+            Some(to) => format!("a message that it has scheduled arrives at {to}"),
+        };
+        coming.push(Coming { at, kind: "message", what });
+    }
+    coming.sort_by_key(|c| c.at);
+    coming.truncate(NEXT);
+    Ok(coming.into_iter().map(|c| json!({ "at": c.at.iso(), "kind": c.kind, "what": c.what })).collect())
+}
+
+/// How many are shown.
+const NEXT: usize = 200;

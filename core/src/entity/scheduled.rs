@@ -1,0 +1,133 @@
+//! Messages on their way: kept until they are due, perhaps because a row of somebody's manifest says so; and that row is
+//! told what became of them (wake specification, sections 3.2 and 3.5).
+
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+
+use super::inbox::{Message, Stored};
+use super::send::{NotAcceptingWrites, deliver};
+use super::show::EntityNotFound;
+use super::validate;
+use crate::dispatch::link;
+use crate::http::Error;
+use crate::store::{DelayedSend, EntityRow, SqlError, TimerKind, Tx};
+use crate::stream::producer::Accepted;
+use crate::stream::{Cause, Class, Content, write};
+use crate::tenant::{Permission, Principal, permission};
+use crate::wake::{Scheduled, Send};
+
+/// Has a row of a manifest stand for this message and no other, or for none. One that is on its way already stays so.
+pub(crate) fn replace(tx: &Tx<'_>, owner: &EntityRow, key: &str, row: &Json, send: &Send) -> Result<(), Error> {
+    let pending = match send {
+        Send::Keep => return Ok(()),
+        Send::Cancel | Send::At(_) => tx.manifest_send(owner.id, key)?,
+    };
+    let Send::At(scheduled) = send else {
+        return pending.map_or(Ok(()), |pending| Ok(cancel(tx, &pending)?));
+    };
+    let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
+    if let Some(by) = Principal::parse(&owner.created_by) {
+        permission::check(&by, Permission::Write, &target)?;
+    }
+    let message = stored(owner, key, row, scheduled)?;
+    let at = scheduled.at.max(tx.now);
+    match pending {
+        Some(same) if same.entity == target.id && same.message == message && same.due_at == at => return Ok(()),
+        Some(other) => cancel(tx, &other)?,
+        None => {}
+    }
+    let id = tx.insert_delayed_send(target.id, &message, at, Some((owner.id, key)))?;
+    Ok(tx.arm(at, TimerKind::Send, id)?)
+}
+
+fn cancel(tx: &Tx<'_>, send: &DelayedSend) -> Result<(), SqlError> {
+    tx.delete_delayed_send(send.id)?;
+    tx.disarm(send.due_at, TimerKind::Send, send.id)
+}
+
+/// The message of a row, with the row itself, so that it can be told what became of it.
+fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled) -> Result<String, Error> {
+    let sender = scheduled.sender.clone().unwrap_or_else(|| owner.url.clone());
+    let mut entry = row.clone();
+    for (name, value) in [
+        ("key", key),
+        ("targetUrl", &scheduled.target),
+        ("senderUrl", &sender),
+        ("fireAt", &scheduled.at.iso()),
+        ("status", "pending"),
+    ] {
+        entry[name] = value.into();
+    }
+    let payload = RawValue::from_string(scheduled.payload.clone())
+        .map_err(|e| SqlError::new(format!("a payload does not parse: {e}")))?;
+    let message = Message {
+        from: Some(sender.clone()),
+        from_agent: Some(sender),
+        key: Some(format!("scheduled-{}", scheduled.producer)),
+        ..Message::first(&payload, scheduled.message_type.clone())
+    };
+    Ok(message.stored_for(Some((&scheduled.producer, &entry))))
+}
+
+/// A delayed send is due. It is dropped when its entity no longer takes messages, or no longer such a message; while a fork
+/// reads the entity, it waits.
+pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
+    let Some(send) = tx.delayed_send(id)? else { return Ok(()) };
+    if let Some(until) = tx.locked_until(send.entity)? {
+        return Ok(tx.arm(until, TimerKind::Send, id)?);
+    }
+    tx.delete_delayed_send(id)?;
+    let stored: Stored = serde_json::from_str(&send.message)
+        .map_err(|e| SqlError::new(format!("a stored message does not parse: {e}")))?;
+    let failed = match land(tx, &send, &stored) {
+        Ok(()) => None,
+        Err(Error::Refused(refusal)) => Some(refusal.message),
+        Err(error) => return Err(error),
+    };
+    match (&send.manifest, &stored.entry) {
+        (Some((owner, key)), Some(entry)) => Ok(tell(tx, *owner, key, entry, failed)?),
+        _ => Ok(()),
+    }
+}
+
+/// Appends a message that is due to its entity's stream, unless it has been.
+fn land(tx: &Tx<'_>, send: &DelayedSend, stored: &Stored) -> Result<(), Error> {
+    let mut entity = tx.entity_by_id(send.entity)?.filter(|e| e.status.accepts_writes()).ok_or(NotAcceptingWrites)?;
+    if let Some(producer) = &stored.producer
+        && tx.producer(entity.id, producer)?.is_some()
+    {
+        return Ok(());
+    }
+    let mut message = Message::restored(stored);
+    let registered = if message.kind.is_some() { tx.entity_type(&entity.kind)? } else { None };
+    validate::message(tx, &entity, registered.as_ref(), message.kind.as_deref(), Some(message.payload))?;
+    message.key.get_or_insert_with(|| format!("scheduled-task-{}", send.id));
+    link::link(tx, &entity)?;
+    deliver(tx, &mut entity, &message, &tx.draw.uuid(), Cause::outside(Class::Named))?;
+    match &stored.producer {
+        Some(producer) => Ok(tx.write_producer(entity.id, producer, Accepted { epoch: 0, seq: 0 })?),
+        None => Ok(()),
+    }
+}
+
+/// Says in the manifest of who scheduled a message that it was sent, or why it was not.
+fn tell(tx: &Tx<'_>, owner: i64, key: &str, entry: &RawValue, failed: Option<String>) -> Result<(), SqlError> {
+    let Some(mut stream) = tx.stream_by_id(owner)?.filter(|s| !s.closed) else { return Ok(()) };
+    let mut value: Json = serde_json::from_str(entry.get()).unwrap_or_default();
+    let now = tx.now.iso();
+    match failed {
+        None => {
+            value["status"] = "sent".into();
+            value["sentAt"] = now.as_str().into();
+        }
+        Some(why) => {
+            value["status"] = "failed".into();
+            value["failedAt"] = now.as_str().into();
+            value["lastError"] = why.into();
+        }
+    }
+    let headers = json!({ "operation": "update", "timestamp": now });
+    let event = json!({ "type": "manifest", "key": key, "value": value, "headers": headers }).to_string();
+    write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+    Ok(())
+}

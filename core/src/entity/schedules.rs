@@ -1,0 +1,155 @@
+//! `…/schedules/{id}`: what an entity is to be told, and when: at each tick of a clock, or once. A schedule is a row of its
+//! manifest, and everything that it stands for follows from that row (control plane, section 10.11; wake specification,
+//! section 3.4).
+
+use http::StatusCode;
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+
+use super::send::NotAcceptingWrites;
+use super::show::{EntityNotFound, find};
+use super::validate;
+use crate::engine::Done;
+use crate::http::{Body, Call, Error, Response, failure};
+use crate::schedule::cron::Spec;
+use crate::schedule::ticks;
+use crate::store::{EntityRow, Tx};
+use crate::stream::{Cause, Class, Content, write};
+use crate::tenant::{Permission, Principal, permission};
+use crate::time::Time;
+
+failure! {
+    /// A schedule says nothing.
+    NoPayload => BAD_REQUEST "INVALID_REQUEST", "Missing required field: payload"
+}
+
+failure! {
+    /// The moment is none.
+    BadMoment { given: String } => BAD_REQUEST "INVALID_REQUEST", "Invalid fireAt timestamp: {given}"
+}
+
+failure! {
+    /// The sender named in the body is not the caller.
+    Impostor => BAD_REQUEST "INVALID_REQUEST", "Request from must match Electric-Principal"
+}
+
+/// `PUT`: a schedule, in the place of the one that had its id: 200 `{"txid"}`.
+pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, by) = (call.store, call.by()?);
+    let entity = find(call, tx)?;
+    let id = call.decoded("schedule")?;
+    let body = Body::of(call.request)?;
+    body.require("scheduleType");
+    let kind = body.choice("scheduleType", &["cron", "future_send"]).unwrap_or_default();
+    let payload = body.raw("payload");
+    let row = if kind == "cron" { Row::cron(&body) } else { Row::send(&body) };
+    body.check()?;
+    permission::check(by, Permission::Schedule, &entity)?;
+    let payload = payload.ok_or(NoPayload)?;
+    let value = match row {
+        Row::Cron { expression, zone, debounce, timeout } => {
+            let spec = Spec::parse(&expression, zone.as_deref())?;
+            ticks::ensure(tx, &spec)?;
+            cron_row(&id, &spec, debounce, timeout)
+        }
+        Row::Send { at, target, message_type, from } => {
+            let target = target.unwrap_or_else(|| entity.url.clone());
+            if from.is_some_and(|from| from != by.url()) {
+                return Err(Impostor.into());
+            }
+            let at = Time::parse_iso(&at).ok_or(BadMoment { given: at })?;
+            check_target(tx, by, &target, message_type.as_deref(), payload)?;
+            let producer = format!("future-send-{}", tx.draw.uuid());
+            send_row(&id, at, &target, by, message_type, &producer)
+        }
+    };
+    let mut value = value.to_string();
+    value.pop();
+    value.push_str(&format!(",\"payload\":{}}}", payload.get()));
+    write_row(tx, &entity, &id, "upsert", Some(&value))
+}
+
+/// `DELETE`: takes a schedule away: 200 `{"txid"}`, also when there is none.
+pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, by) = (call.store, call.by()?);
+    let entity = find(call, tx)?;
+    permission::check(by, Permission::Schedule, &entity)?;
+    write_row(tx, &entity, &call.decoded("schedule")?, "delete", None)
+}
+
+/// What a body asks for.
+enum Row {
+    Cron { expression: String, zone: Option<String>, debounce: Option<i64>, timeout: Option<i64> },
+    Send { at: String, target: Option<String>, message_type: Option<String>, from: Option<String> },
+}
+
+impl Row {
+    fn cron(body: &Body<'_>) -> Self {
+        Self::Cron {
+            expression: body.required_text("expression"),
+            zone: body.text("timezone"),
+            debounce: body.millis("debounceMs"),
+            timeout: body.millis("timeoutMs"),
+        }
+    }
+
+    fn send(body: &Body<'_>) -> Self {
+        Self::Send {
+            at: body.required_text("fireAt"),
+            target: body.text("targetUrl"),
+            message_type: body.text("messageType"),
+            from: body.text("from"),
+        }
+    }
+}
+
+/// Refuses a target to which the caller could not send such a message now.
+fn check_target(tx: &Tx<'_>, by: &Principal, url: &str, kind: Option<&str>, payload: &RawValue) -> Result<(), Error> {
+    let target = tx.entity(url)?.ok_or_else(|| EntityNotFound { url: url.to_owned() })?;
+    permission::check(by, Permission::Write, &target)?;
+    if !target.status.accepts_writes() {
+        return Err(NotAcceptingWrites.into());
+    }
+    let registered = if kind.is_some() { tx.entity_type(&target.kind)? } else { None };
+    validate::message(tx, &target, registered.as_ref(), kind, Some(payload))
+}
+
+fn cron_row(id: &str, spec: &Spec, debounce: Option<i64>, timeout: Option<i64>) -> Json {
+    let mut wake = json!({ "on": "change" });
+    for (name, value) in [("debounceMs", debounce), ("timeoutMs", timeout)] {
+        if let Some(value) = value {
+            wake[name] = value.into();
+        }
+    }
+    json!({
+        "key": key(id), "kind": "schedule", "id": id, "scheduleType": "cron",
+        "expression": spec.expression(), "timezone": spec.zone(), "wake": wake,
+    })
+}
+
+fn send_row(id: &str, at: Time, target: &str, by: &Principal, message_type: Option<String>, producer: &str) -> Json {
+    let mut row = json!({
+        "key": key(id), "kind": "schedule", "id": id, "scheduleType": "future_send", "fireAt": at.iso(),
+        "targetUrl": target, "senderUrl": by.url(), "producerId": producer, "status": "pending",
+    });
+    if let Some(message_type) = message_type {
+        row["messageType"] = message_type.into();
+    }
+    row
+}
+
+/// Appends the row; what it stands for follows in the same transaction.
+fn write_row(tx: &Tx<'_>, entity: &EntityRow, id: &str, operation: &str, value: Option<&str>) -> Result<Done, Error> {
+    let stream = tx.stream_by_id(entity.id)?.filter(|s| !s.closed);
+    let mut stream = stream.ok_or(NotAcceptingWrites)?;
+    let txid = tx.draw.uuid();
+    let headers = json!({ "operation": operation, "timestamp": tx.now.iso(), "txid": txid });
+    let value = value.map_or(String::new(), |value| format!("\"value\":{value},"));
+    let event = format!(r#"{{"type":"manifest","key":{},{value}"headers":{headers}}}"#, json!(key(id)));
+    write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+    Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
+}
+
+fn key(id: &str) -> String {
+    format!("schedule:{id}")
+}

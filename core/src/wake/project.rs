@@ -1,0 +1,73 @@
+//! An append to an entity's stream that carries rows of its manifest: what they stand for is made, changed or undone in
+//! the transaction of the append, in the order of the stream. A registration that stays the same is kept.
+
+use serde_json::Value as Json;
+
+use super::manifest::{Entry, Wanted, manifest};
+use super::register::{Asked, NotTheSources, put, readable};
+use crate::dispatch::journal;
+use crate::entity::scheduled;
+use crate::http::Error;
+use crate::schedule::ticks;
+use crate::store::{EntityRow, SqlError, Tx};
+use crate::stream::Event;
+use crate::tenant::Principal;
+
+/// Projects the rows of a manifest among the events of an append.
+pub(crate) fn project(tx: &Tx<'_>, owner: &EntityRow, events: &[Event<'_>]) -> Result<(), SqlError> {
+    for event in events.iter().filter(|e| e.kind.as_deref() == Some("manifest")) {
+        let Some(key) = event.key.as_deref().filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY) else {
+            continue;
+        };
+        let value = event.value.filter(|_| event.operation.as_deref() != Some("delete"));
+        let value: Json = value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default();
+        let refused = match manifest(&value) {
+            Ok(entry) => apply(tx, owner, key, &value, &entry),
+            Err(bad) => {
+                tx.delete_registrations_under(owner.id, key)?;
+                journal::refused(tx, owner.id, key, &bad.to_string())?;
+                continue;
+            }
+        };
+        match refused {
+            Ok(()) => {}
+            Err(Error::Store(error)) => return Err(error),
+            // An agent's append is not refused because of what it cannot have; its journal says so.
+            Err(Error::Refused(refusal)) => {
+                tx.delete_registrations_under(owner.id, key)?;
+                journal::refused(tx, owner.id, key, &refusal.message)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn apply(tx: &Tx<'_>, owner: &EntityRow, key: &str, value: &Json, entry: &Entry) -> Result<(), Error> {
+    if let Some(spec) = &entry.cron {
+        ticks::ensure(tx, spec)?;
+    }
+    match &entry.wake {
+        Some(wanted) => register(tx, owner, key, wanted)?,
+        None => tx.delete_registrations_under(owner.id, key)?,
+    }
+    scheduled::replace(tx, owner, key, value, &entry.send)
+}
+
+fn register(tx: &Tx<'_>, owner: &EntityRow, key: &str, wanted: &Wanted) -> Result<(), Error> {
+    let by = Principal::parse(&owner.created_by).ok_or_else(|| NotTheSources { url: wanted.source.clone() })?;
+    readable(tx, &by, &wanted.source)?;
+    let asked = Asked {
+        subscriber: owner.url.clone(),
+        source: None,
+        condition: wanted.condition.clone(),
+        manifest_key: key.to_owned(),
+        include_response: wanted.include_response,
+        debounce: wanted.debounce,
+        timeout: wanted.timeout,
+        one_shot: false,
+    };
+    put(tx, owner, &wanted.source, &asked)
+}
+
+/// The longest key that stands for something.
+const LONGEST_KEY: usize = 2048;
