@@ -37,7 +37,7 @@
 //!
 //! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`stream`] is the log ·
 //! `subscription` follows, announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
-//! [`dispatch`] decides who runs them · [`egress`] says where they may be called · `schedule` is time ·
+//! [`dispatch`] decides who runs them · [`observe`] writes streams about what others do · [`egress`] says where they may be called · `schedule` is time ·
 //! [`store`] is the database.
 
 pub mod config;
@@ -52,6 +52,7 @@ mod entropy;
 pub mod fuzz;
 pub mod http;
 pub mod limits;
+pub mod observe;
 mod pending;
 mod schedule;
 pub mod store;

@@ -62,6 +62,10 @@ pub const SIGNING_KEYS: usize = 8;
 pub const TAGS: usize = 256;
 /// The longest key or value of a tag that is set by itself.
 pub const TAG: usize = 4096;
+/// The most membership streams.
+pub const MEMBERSHIPS: i64 = 1000;
+/// How many entities a new one looks at together.
+pub const MEMBERS_AT_ONCE: usize = 256;
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
 /// How many registrations are looked at together.

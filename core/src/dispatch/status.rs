@@ -1,6 +1,6 @@
 //! How claims move an entity's status, and whether its status lets it be dispatched.
 
-use crate::entity::Change;
+use crate::entity::{Change, save};
 use crate::store::{EntityRow, SqlError, SubscriptionRow, Tx};
 
 /// Whether the entity of a main stream may be woken; streams without entity always may. The one admission of both
@@ -35,6 +35,6 @@ fn change(tx: &Tx<'_>, stream: i64, change: Change) -> Result<Option<EntityRow>,
     }
     entity.status = next;
     entity.updated_at = tx.now;
-    tx.update_entity(&entity)?;
+    save(tx, &entity)?;
     Ok(Some(entity).filter(|_| next.is_terminal()))
 }

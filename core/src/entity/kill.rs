@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::save::save;
 use super::show::find;
 use super::status::{Signal, Status, signal as decide};
 use crate::dispatch::{link, status};
@@ -64,7 +65,7 @@ fn apply(
     let continues = previous == Status::Paused && effect.status == Status::Idle;
     entity.status = effect.status.continued(continues && status::is_claimed(tx, entity.id)?);
     entity.updated_at = tx.now;
-    tx.update_entity(&entity)?;
+    save(tx, &entity)?;
     let event = event(tx, sent, reason, payload, previous, effect);
     let Some(mut stream) = tx.stream_by_id(entity.id)? else { return Ok(entity) };
     stream.closed = effect.status.is_terminal();

@@ -5,6 +5,7 @@ mod composer;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod register;
+mod save;
 pub(crate) mod scheduled;
 pub(crate) mod schedules;
 mod schema;
@@ -20,6 +21,7 @@ pub(crate) mod validate;
 mod view;
 
 pub(crate) use kill::terminate;
+pub(crate) use save::save;
 pub(crate) use show::{EntityNotFound, find};
 pub use status::{Change, Signal, Status, signal};
 pub(crate) use types::Definition;

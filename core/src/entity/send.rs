@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::inbox::{self, Message};
+use super::save::save;
 use super::show::find;
 use super::status::Change;
 use super::validate;
@@ -98,7 +99,7 @@ pub(super) fn deliver(
     if next != entity.status && message.mode.as_deref() != Some("paused") {
         entity.status = next;
         entity.updated_at = tx.now;
-        tx.update_entity(entity)?;
+        save(tx, entity)?;
     }
     let Some(mut stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
     inbox::append(tx, entity, &mut stream, message, txid, cause)
@@ -135,7 +136,7 @@ fn back_fill(
         link::check(tx, &creator, &policy)?;
         entity.policy = Some(policy.json().to_string());
         entity.updated_at = tx.now;
-        tx.update_entity(entity)?;
+        save(tx, entity)?;
     }
     Ok(())
 }

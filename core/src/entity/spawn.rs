@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::inbox::{self, Message};
 use super::register::policy;
+use super::save;
 use super::schema::read;
 use super::status::Status;
 use super::types::UnknownEntityType;
@@ -103,7 +104,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         created_at: tx.now,
         updated_at: tx.now,
     };
-    tx.insert_entity(&entity)?;
+    save::create(tx, &entity)?;
     subscription::has_come(tx, &mut stream)?;
     wake::register::forget_strangers(tx, &entity)?;
     let first = birth(&entity, registered.definition.slash_commands.as_deref(), tx.now);

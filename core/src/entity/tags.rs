@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use super::save::save;
 use super::send::NotAcceptingWrites;
 use super::show::find;
 use super::view::View;
@@ -82,7 +83,7 @@ fn apply(tx: &Tx<'_>, entity: &mut EntityRow, key: &str, value: Option<&str>) ->
     }
     entity.tags = serde_json::to_string(&tags).expect("texts serialise");
     entity.updated_at = tx.now;
-    tx.update_entity(entity)?;
+    save(tx, entity)?;
     let event = event(tx, key, value, before.is_some());
     if let Some(mut stream) = tx.stream_by_id(entity.id)? {
         write(tx, &mut stream, &Content::Json(vec![&event.to_string()]), Cause::outside(Class::Named))?;

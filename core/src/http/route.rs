@@ -13,7 +13,7 @@ use crate::limits::PATH;
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
-use crate::{entity, schedule, stream, subscription, wake};
+use crate::{entity, observe, schedule, stream, subscription, wake};
 
 /// A request on its way to its function, with the store as that function may use it.
 pub(crate) struct Call<'a, S> {
@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 56] = [
+static ROUTES: [Route; 57] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -101,6 +101,7 @@ static ROUTES: [Route; 56] = [
     write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::delete),
     write(Method::POST, "/_electric/observations/cron/ensure-stream", schedule::ticks::ensure_stream),
+    write(Method::POST, "/_electric/observations/entities/ensure-stream", observe::members::ensure_stream),
     write(Method::POST, "/_electric/wake", wake::register::register),
     write(Method::POST, "/_electric/wake/unregister", wake::register::unregister),
     open(write(Method::POST, "/_electric/wake-callbacks/{wake}", callback::callback)),

@@ -10,7 +10,7 @@ use crate::limits::{ATTEMPTS, BACKOFF};
 pub(crate) use crate::store::Timer;
 use crate::store::{SqlError, TimerKind, Tx};
 use crate::time::Span;
-use crate::{dispatch, entity, stream, subscription, wake};
+use crate::{dispatch, entity, observe, stream, subscription, wake};
 
 /// Runs at most `budget` due rows, oldest first, then those that wait for a slot.
 pub(crate) fn tick(handle: &Handle<'_>, budget: usize, scratch: &mut Scratch) -> Fate {
@@ -99,6 +99,7 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
         TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
+        TimerKind::Members => Ok(observe::members::fill(tx, row.subject)?),
         TimerKind::FanOut => Ok(wake::fan_out::due(tx, row.subject)?),
         TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),

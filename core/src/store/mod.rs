@@ -17,6 +17,7 @@ mod gathered;
 mod journal;
 mod link;
 mod lock;
+mod membership;
 pub(crate) mod migrate;
 mod producer;
 mod registration;
@@ -45,6 +46,7 @@ pub(crate) use entity_type::EntityTypeRow;
 pub(crate) use fan_out::FanOut;
 pub(crate) use gathered::Gathered;
 pub(crate) use link::{Link, Reasons};
+pub(crate) use membership::MembershipRow;
 pub(crate) use registration::{NewRegistration, Observed, Registration};
 pub(crate) use runner::RunnerRow;
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -34,10 +34,12 @@ pub(crate) enum TimerKind {
     Cron,
     /// The next chunk of an append that very many observe.
     FanOut,
+    /// The next entities of a new membership stream.
+    Members,
 }
 
 impl TimerKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -52,6 +54,7 @@ impl TimerKind {
         Self::Timeout,
         Self::Cron,
         Self::FanOut,
+        Self::Members,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -71,6 +74,7 @@ impl TimerKind {
             Self::Timeout => 12,
             Self::Cron => 13,
             Self::FanOut => 14,
+            Self::Members => 15,
         }
     }
 }

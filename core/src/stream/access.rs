@@ -11,6 +11,10 @@ pub(crate) enum Owner {
     Entity(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
     Runner(String),
+    /// What the server writes for whoever has this principal URL.
+    Member(String),
+    /// What the server writes for all.
+    Server,
     /// Nobody: open to whoever is authenticated.
     Nobody,
 }
@@ -27,6 +31,12 @@ impl Owner {
         {
             return Ok(Self::Runner(runner.owner));
         }
+        if let Some(reference) = path.strip_prefix("/_entities/") {
+            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Member(m.principal)));
+        }
+        if path.starts_with("/_cron/") {
+            return Ok(Self::Server);
+        }
         Ok(Self::Nobody)
     }
 
@@ -34,9 +44,9 @@ impl Owner {
     pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Entity(entity) => permission::check(by, Permission::Read, entity),
-            Self::Runner(owner) if *owner == by.url() || by.is_system() => Ok(()),
-            Self::Runner(_) => Err(denied("read", path)),
-            Self::Nobody => Ok(()),
+            Self::Runner(owner) | Self::Member(owner) if *owner == by.url() || by.is_system() => Ok(()),
+            Self::Runner(_) | Self::Member(_) => Err(denied("read", path)),
+            Self::Nobody | Self::Server => Ok(()),
         }
     }
 

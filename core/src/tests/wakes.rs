@@ -374,3 +374,83 @@ fn a_fan_out_carries_the_childs_answer() {
     w.pass(Span::millis(1));
     assert_eq!(w.events("/t/p", "wake")[0]["value"]["finished_child"]["response"], json!("four"));
 }
+
+fn members(w: &mut World, path: &str) -> Vec<String> {
+    let got = w.get(path);
+    assert_eq!(got.status, 200, "{}", got.body);
+    let all = got.json();
+    let row =
+        |e: &Json| format!("{} {}", e["headers"]["operation"].as_str().unwrap_or(""), e["key"].as_str().unwrap_or(""));
+    all.as_array().expect("a list").iter().map(row).collect()
+}
+
+#[test]
+fn a_membership_says_who_has_the_tags() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    let spawn = |w: &mut World, id: &str, tags: &Json| {
+        assert_eq!(w.put(&format!("/_electric/entities/t/{id}"), &json!({ "tags": tags })).status, 201);
+    };
+    spawn(&mut w, "old", &json!({ "team": "core", "x": "1" }));
+    spawn(&mut w, "other", &json!({ "team": "web" }));
+    spawn(&mut w, "me", &json!({ "team": "core" }));
+    let path = "/_electric/observations/entities/ensure-stream";
+    let got = w.post(path, &json!({ "tags": { "team": "core" } })).json();
+    let stream = got["streamUrl"].as_str().expect("a path").to_owned();
+    assert_eq!(w.post(path, &json!({ "tags": { "team": "core" } })).json(), got);
+    assert_eq!(members(&mut w, &stream), ["insert /t/old", "insert /t/me"]);
+    let wake = json!({ "subscriberUrl": "/t/me", "sourceUrl": stream, "condition": { "on": "change", "collections": ["members"] } });
+    assert_eq!(w.post("/_electric/wake", &wake).status, 204);
+    let mut w = w.restart();
+    let wakes = |w: &mut World| w.events("/t/me", "wake").len();
+    spawn(&mut w, "new", &json!({ "team": "core" }));
+    assert_eq!(wakes(&mut w), 1, "joining wakes");
+    w.post("/_electric/entities/t/other/tags/team", &json!({ "value": "core" }));
+    assert_eq!(wakes(&mut w), 2);
+    w.post("/_electric/entities/t/old/tags/x", &json!({ "value": "2" }));
+    assert_eq!(wakes(&mut w), 3, "so does a tag");
+    w.post("/_electric/entities/t/old/signal", &json!({ "signal": "SIGSTOP" }));
+    assert_eq!(wakes(&mut w), 3, "a status does not");
+    w.post("/_electric/entities/t/me/tags/x", &json!({ "value": "1" }));
+    assert_eq!(wakes(&mut w), 3, "nor what is said of the observer itself");
+    w.ask("DELETE", "/_electric/entities/t/old/tags/team", &[], &Json::Null);
+    assert_eq!(wakes(&mut w), 4, "leaving does");
+    let all = members(&mut w, &stream);
+    assert_eq!(all[2..4], ["insert /t/new", "insert /t/other"]);
+    assert!(all.contains(&"update /t/old".to_owned()), "{all:?}");
+    assert_eq!(all.last().map(String::as_str), Some("delete /t/old"));
+    // It is for one principal, and says what that may see.
+    let alice = [("electric-principal", "user:alice")];
+    assert_eq!(w.ask("GET", &stream, &alice, &Json::Null).status, 401);
+    let hers = w.ask("POST", path, &alice, &json!({})).json()["streamUrl"].as_str().expect("a path").to_owned();
+    assert_eq!(w.ask("GET", &hers, &alice, &Json::Null).body, "[]");
+    assert_eq!(w.ask("PUT", "/_electric/entities/t/hers", &alice, &json!({})).status, 201);
+    assert_eq!(members(&mut w, &hers), ["insert /t/hers"]);
+    assert_eq!(w.post(&hers, &json!([1])).status, 401);
+    for (body, said) in [
+        (json!({ "tags": [] }), "[agent-runtime] tags must be a plain object"),
+        (json!({ "tags": { "a": 1 } }), "[agent-runtime] tag \"a\" must have a string value"),
+    ] {
+        assert_eq!(w.post(path, &body).json()["error"]["message"], json!(said));
+    }
+}
+
+#[test]
+fn a_membership_of_many_is_filled_in_chunks() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    for n in 0..600 {
+        w.put(&format!("/_electric/entities/t/e{n}"), &json!({ "tags": { "a": "b" } }));
+    }
+    let got = w.post("/_electric/observations/entities/ensure-stream", &json!({})).json();
+    let stream = got["streamUrl"].as_str().expect("a path").to_owned();
+    assert_eq!(members(&mut w, &stream).len(), 256);
+    // What changes before its turn is told once, as it is then; what changes after, twice.
+    w.ask("DELETE", "/_electric/entities/t/e500/tags/a", &[], &Json::Null);
+    w.ask("DELETE", "/_electric/entities/t/e100/tags/a", &[], &Json::Null);
+    let mut w = w.restart();
+    w.pass(Span::millis(1));
+    let all = members(&mut w, &stream);
+    assert_eq!(all.len(), 601);
+    assert_eq!(all.iter().filter(|m| m.ends_with("/e500")).count(), 1);
+}

@@ -9,7 +9,7 @@ use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
-use crate::stream::Offset;
+use crate::stream::{Offset, Owner};
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Span;
 
@@ -152,16 +152,7 @@ pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> R
 pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
     match tx.entity(source)? {
         Some(entity) => permission::check(by, Permission::Read, &entity),
-        None => check_stream(tx, by, source),
-    }
-}
-
-/// A source that is a runner's wake stream is its owner's alone.
-fn check_stream(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
-    let Some(id) = source.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake")) else { return Ok(()) };
-    match tx.runner(id)? {
-        Some(runner) if runner.owner != by.url() => Err(NotTheSources { url: source.to_owned() }.into()),
-        _ => Ok(()),
+        None => Owner::of(tx, source)?.check_read(by, source),
     }
 }
 

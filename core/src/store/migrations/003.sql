@@ -80,3 +80,20 @@ CREATE TABLE fan_out (
   starts TEXT NOT NULL             -- JSON {run: offset}: where the runs began that it ends
 ) STRICT;
 CREATE INDEX fan_out_by_source ON fan_out (source);
+
+-- Streams that say which entities have some tags, as one principal may see them.
+CREATE TABLE membership (
+  id INTEGER PRIMARY KEY,          -- its stream's row id
+  ref TEXT NOT NULL UNIQUE,
+  anchor TEXT NOT NULL,            -- the first of its tags as JSON [key, value]; '' when it asks for none
+  tags TEXT NOT NULL,              -- JSON object of strings
+  principal TEXT NOT NULL,         -- principal URL
+  cursor INTEGER                   -- up to which entity it was filled at first; none when it was through
+) STRICT;
+CREATE INDEX membership_by_anchor ON membership (anchor);
+CREATE TABLE member (
+  entity INTEGER NOT NULL,
+  membership INTEGER NOT NULL,
+  row TEXT NOT NULL,               -- JSON: what the stream said of it last
+  PRIMARY KEY (entity, membership)
+) STRICT, WITHOUT ROWID;

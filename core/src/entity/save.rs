@@ -1,0 +1,16 @@
+//! The one place where an entity is written: whatever must follow a change begins here.
+
+use crate::observe::members;
+use crate::store::{EntityRow, SqlError, Tx};
+
+/// Writes a new entity.
+pub(super) fn create(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    tx.insert_entity(entity)?;
+    members::changed(tx, entity)
+}
+
+/// Writes what has changed of an entity.
+pub(crate) fn save(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    tx.update_entity(entity)?;
+    members::changed(tx, entity)
+}

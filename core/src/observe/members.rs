@@ -1,0 +1,207 @@
+//! Membership streams: which entities have some tags, as one principal may see them. What changes of an entity is written to
+//! the streams that it is in, comes into or leaves, in the transaction that changes it (wake specification, section 7.1).
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+
+use super::reference::{membership_ref, stringify};
+use crate::engine::Done;
+use crate::entity::raw;
+use crate::http::{Body, Call, Error, Refusal, Response, failure};
+use crate::limits::{MEMBERS_AT_ONCE, MEMBERSHIPS, TAGS};
+use crate::store::{EntityRow, MembershipRow, SqlError, TimerKind, Tx};
+use crate::stream::{Cause, Class, Content, write};
+use crate::subscription;
+use crate::tenant::{Permission, Principal, permission};
+
+failure! {
+    /// There are as many as there may be.
+    TooMany => CONFLICT "LIMIT_EXCEEDED", "{MEMBERSHIPS} membership streams exist already"
+}
+
+/// `POST /_electric/observations/entities/ensure-stream {"tags"?}`: 200 `{"sourceRef","streamUrl"}`.
+pub(crate) fn ensure_stream(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    let (tx, by) = (call.store, call.by()?);
+    let tags = tags(&Body::of(call.request)?)?;
+    let reference = membership_ref(&tags, by);
+    let path = format!("/_entities/{reference}");
+    if tx.membership(&reference)?.is_none() {
+        make(tx, by, &tags, &reference, &path)?;
+    }
+    Ok(Response::json(StatusCode::OK, &json!({ "sourceRef": reference, "streamUrl": path })).into())
+}
+
+fn tags(body: &Body<'_>) -> Result<BTreeMap<String, String>, Refusal> {
+    let refuse = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message);
+    let tags = match body.json("tags") {
+        None => return Ok(BTreeMap::new()),
+        Some(Json::Object(tags)) => tags,
+        Some(_) => return Err(refuse("[agent-runtime] tags must be a plain object".to_owned())),
+    };
+    if tags.len() > TAGS {
+        return Err(refuse(format!("tags must NOT have more than {TAGS} properties")));
+    }
+    let text = |(key, value): (String, Json)| match value {
+        Json::String(value) => Ok((key, value)),
+        _ => Err(refuse(format!("[agent-runtime] tag {} must have a string value", json!(key)))),
+    };
+    tags.into_iter().map(text).collect()
+}
+
+fn make(
+    tx: &Tx<'_>,
+    by: &Principal,
+    tags: &BTreeMap<String, String>,
+    reference: &str,
+    path: &str,
+) -> Result<(), Error> {
+    if tx.memberships()? >= MEMBERSHIPS {
+        return Err(TooMany.into());
+    }
+    if tx.stream(path)?.is_some() {
+        let message = format!("a stream that is no membership's stands at `{path}`: delete it first");
+        return Err(Refusal::new(StatusCode::CONFLICT, "INVALID_REQUEST", message).into());
+    }
+    let mut stream = tx.insert_stream(path, "application/json")?;
+    let membership = MembershipRow {
+        id: stream.id,
+        reference: reference.to_owned(),
+        anchor: tags.iter().next().map_or(String::new(), |(key, value)| anchor(key, value)),
+        tags: stringify(tags),
+        principal: by.url(),
+        cursor: Some(0),
+    };
+    tx.insert_membership(&membership)?;
+    subscription::has_come(tx, &mut stream)?;
+    Ok(fill(tx, membership.id)?)
+}
+
+/// The next entities of a new stream: those that were there before it, a chunk at a time.
+pub(crate) fn fill(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
+    let Some(mut membership) = tx.membership_by_id(id)? else { return Ok(()) };
+    let Some(cursor) = membership.cursor else { return Ok(()) };
+    let page = tx.entities_after(cursor, MEMBERS_AT_ONCE)?;
+    membership.cursor = page.last().map(|last| last.id);
+    for entity in &page {
+        reconcile(tx, &membership, entity)?;
+    }
+    let more = membership.cursor.filter(|_| page.len() == MEMBERS_AT_ONCE);
+    tx.move_membership(id, more)?;
+    if more.is_some() { tx.arm(tx.now, TimerKind::Members, id) } else { Ok(()) }
+}
+
+/// An entity is new, or something has changed of it.
+pub(crate) fn changed(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    if !tx.has_memberships()? {
+        return Ok(());
+    }
+    let mut all = tx.memberships_of(entity.id)?;
+    all.extend(tx.anchored("")?);
+    for (key, value) in &tags_of(&entity.tags)? {
+        all.extend(tx.anchored(&anchor(key, value))?);
+    }
+    all.sort_by_key(|m| m.id);
+    all.dedup_by_key(|m| m.id);
+    all.iter().try_for_each(|membership| reconcile(tx, membership, entity))
+}
+
+/// Has a stream say what is now of an entity, if it has not.
+fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Result<(), SqlError> {
+    if membership.cursor.is_some_and(|cursor| entity.id > cursor) {
+        // It comes to that.
+        return Ok(());
+    }
+    let before = tx.member(membership.id, entity.id)?;
+    let now = if belongs(membership, entity)? { Some(row(tx, entity)?) } else { None };
+    let (operation, class) = match (&before, &now) {
+        (None, None) => return Ok(()),
+        (Some(before), Some(now)) if before == now => return Ok(()),
+        (Some(before), Some(now)) if retagged(before, now) => ("update", Class::Named),
+        // A status or a time wakes nobody.
+        (Some(_), Some(_)) => ("update", Class::Never),
+        (None, Some(_)) => ("insert", Class::Named),
+        (Some(_), None) => ("delete", Class::Named),
+    };
+    let (member, value) = match (&now, &before) {
+        (Some(now), _) => ("value", now),
+        (None, Some(before)) => ("old_value", before),
+        (None, None) => return Ok(()),
+    };
+    let headers = json!({ "operation": operation, "timestamp": tx.now.iso() });
+    let event = format!(r#"{{"type":"members","key":{},"{member}":{value},"headers":{headers}}}"#, json!(entity.url));
+    match &now {
+        Some(now) => tx.write_member(membership.id, entity.id, now)?,
+        None => tx.delete_member(membership.id, entity.id)?,
+    }
+    let Some(mut stream) = tx.stream_by_id(membership.id)?.filter(|s| !s.closed && !s.deleted) else { return Ok(()) };
+    // What a stream says of an entity does not wake that entity.
+    let cause = Cause { author: Some(entity.id), ..Cause::outside(class) };
+    write(tx, &mut stream, &Content::Json(vec![&event]), cause)?;
+    Ok(())
+}
+
+/// Whether an entity has the tags, and the principal may see it.
+fn belongs(membership: &MembershipRow, entity: &EntityRow) -> Result<bool, SqlError> {
+    let Some(by) = Principal::parse(&membership.principal) else { return Ok(false) };
+    if !permission::decide(&by, Permission::Read, &entity.created_by) {
+        return Ok(false);
+    }
+    let has = tags_of(&entity.tags)?;
+    Ok(tags_of(&membership.tags)?.iter().all(|(key, value)| has.get(key) == Some(value)))
+}
+
+fn retagged(before: &str, now: &str) -> bool {
+    let tags = |row: &str| serde_json::from_str::<Json>(row).map(|row| row["tags"].clone()).unwrap_or_default();
+    tags(before) != tags(now)
+}
+
+fn tags_of(tags: &str) -> Result<BTreeMap<String, String>, SqlError> {
+    serde_json::from_str(tags).map_err(|e| SqlError::new(format!("stored tags do not parse: {e}")))
+}
+
+fn anchor(key: &str, value: &str) -> String {
+    json!([key, value]).to_string()
+}
+
+/// An entity as a membership stream shows it.
+#[derive(Serialize)]
+struct Member<'a> {
+    url: &'a str,
+    r#type: &'a str,
+    status: &'static str,
+    tags: Box<RawValue>,
+    spawn_args: Box<RawValue>,
+    sandbox: Option<()>,
+    parent: Option<&'a str>,
+    type_revision: i64,
+    inbox_schemas: Option<Box<RawValue>>,
+    state_schemas: Option<Box<RawValue>>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+fn row(tx: &Tx<'_>, entity: &EntityRow) -> Result<String, SqlError> {
+    let schemas = match entity.schemas {
+        Some(id) => tx.schema_set(id)?.unwrap_or_default(),
+        None => Default::default(),
+    };
+    let member = Member {
+        url: &entity.url,
+        r#type: &entity.kind,
+        status: entity.status.as_str(),
+        tags: raw(&entity.tags),
+        spawn_args: raw(&entity.args),
+        sandbox: None,
+        parent: entity.parent.as_deref(),
+        type_revision: entity.type_revision,
+        inbox_schemas: schemas.inbox,
+        state_schemas: schemas.state,
+        created_at: entity.created_at.as_millis(),
+        updated_at: entity.updated_at.as_millis(),
+    };
+    Ok(serde_json::to_string(&member).expect("our own values serialise"))
+}
