@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
+use crate::dispatch::Budget;
 use crate::egress;
 use crate::entropy::Entropy;
 use crate::http::{RESERVED, is_encoded};
+use crate::limits::WAKES_A_MINUTE;
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
 
@@ -25,6 +27,8 @@ pub struct Config {
     /// Where streams are served, of a [`StreamRoot`]: nothing for `/`, where they stand beside the control plane; a path
     /// such as `/v1/stream` for a server that has only streams, under it.
     pub stream_root: String,
+    /// How many wakes an entity may begin before it is slowed down.
+    pub wakes: Budget,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
     /// How long an SSE connection lives before the client is asked to come back.
@@ -114,6 +118,7 @@ impl Config {
             virtual_time: None,
             fetches: 64,
             stream_root: String::new(),
+            wakes: Budget::a_minute(WAKES_A_MINUTE),
             long_poll: Span::secs(30),
             sse: Span::secs(60),
         }

@@ -103,7 +103,7 @@ pub struct Counts {
     pub timer_failures: u64,
     /// Wake rows written.
     pub wakes: u64,
-    /// Wakes spaced out because their chain of causes was too deep.
+    /// Dispatches that had to wait: their entity had used up its budget of wakes, or the chain of causes was too deep.
     pub wakes_slowed: u64,
     /// Wakes whose condition matched and for which no row was written (the subscriber had stopped).
     pub wakes_suppressed: u64,
@@ -111,6 +111,8 @@ pub struct Counts {
     pub dispatches: u64,
     /// Leases that ended without a done.
     pub leases_expired: u64,
+    /// Dispatches that were given up.
+    pub dead_letters: u64,
 }
 
 impl Counts {
@@ -125,6 +127,7 @@ impl Counts {
         self.wakes_suppressed += other.wakes_suppressed;
         self.dispatches += other.dispatches;
         self.leases_expired += other.leases_expired;
+        self.dead_letters += other.dead_letters;
     }
 }
 
@@ -147,6 +150,7 @@ struct Memory {
     next_pending: u64,
     uses: RefCell<BTreeMap<String, u64>>,
     counts: Counts,
+    stopping: bool,
 }
 
 impl Memory {
@@ -159,6 +163,7 @@ impl Memory {
             next_pending: 0,
             uses: RefCell::default(),
             counts: Counts::default(),
+            stopping: false,
         }
     }
 }
@@ -191,6 +196,12 @@ impl<S: Sql> Engine<S> {
     /// Lets go of the connection.
     pub fn into_sql(self) -> S {
         self.sql
+    }
+
+    /// From now on no fetch starts: the host is about to end. Whatever would have left is due when the engine is opened
+    /// again; all else goes on.
+    pub fn stop(&mut self) {
+        self.memory.stopping = true;
     }
 
     /// Counts since it was opened.
@@ -438,7 +449,8 @@ impl<S: Sql> Engine<S> {
     }
 
     fn free_slots(&self) -> usize {
-        self.config.fetches.saturating_sub(self.memory.in_flight.len())
+        let fetches = if self.memory.stopping { 0 } else { self.config.fetches };
+        fetches.saturating_sub(self.memory.in_flight.len())
     }
 }
 

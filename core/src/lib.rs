@@ -30,7 +30,8 @@
 //! * For a [`Reply::Live`]: subscribe to its topics, then ask [`Engine::next`], then wait. In that order.
 //! * Call [`Engine::tick`] at `next_deadline`, and again while that lies in the past.
 //! * After a trap (WebAssembly): drop the engine, open it again, and begin with [`Engine::careful_tick`].
-//! * There is nothing to do at shutdown, and nothing to recover at start.
+//! * There is nothing to do at shutdown but, so that no delivery starts in vain, [`Engine::stop`]; and nothing to
+//!   recover at start.
 //!
 //! # The rooms
 //!

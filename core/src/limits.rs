@@ -98,3 +98,23 @@ pub const LEASE: Span = Span::secs(30);
 pub const REMIND: Span = Span::secs(600);
 /// The longest wait between two attempts of a delivery.
 pub const BACKOFF: Span = Span::secs(60);
+/// How often a delivery is tried before it is given up: after about an hour and a half.
+pub const DELIVERIES: i64 = 100;
+/// How many dispatches of an entity its journal remembers.
+pub const JOURNAL_DISPATCHES: i64 = 64;
+/// How many wake rows besides, that no dispatch began with.
+pub const JOURNAL_WAKES: i64 = 128;
+/// For how long it remembers them.
+pub const JOURNAL_AGE: Span = Span::secs(7 * 86_400);
+/// The most steps that it keeps of one dispatch.
+pub const JOURNAL_STEPS: usize = 48;
+/// The most bytes of an answer or an error that are kept.
+pub const KEPT_ANSWER: usize = 500;
+/// How many wakes an entity may begin in a minute, for ever, unless the host says otherwise.
+pub const WAKES_A_MINUTE: u32 = 60;
+/// How many minutes' worth of them it may begin at once.
+pub const WAKES_AT_ONCE: i64 = 10;
+/// How many entities one page of a check looks at.
+pub const CHECKED: usize = 1000;
+/// How many dead letters one call shows or takes back.
+pub const DEAD_LETTERS: usize = 256;

@@ -4,12 +4,14 @@
 use http::StatusCode;
 use serde_json::json;
 
+use super::journal::{self, step};
+use super::lock::ForkInProgress;
 use super::{status, write_token};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::store::{SubscriptionRow, Tx};
 use crate::subscription::ack::{Ack, acknowledge, acks};
-use crate::subscription::{self, primary, token};
+use crate::subscription::{self, Ending, primary, token};
 
 failure! {
     /// No wake ever had this id.
@@ -40,6 +42,8 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let current = subscription.wake.as_ref().is_some_and(|w| w.id == wake)
         && [token.generation, generation].iter().all(|g| *g == subscription.generation);
     if !current || ask.wake.as_ref().is_some_and(|named| *named != wake) {
+        let asked = ask.what();
+        journal::fenced(tx, &mut subscription, &wake, token.generation, step::fenced(tx, asked))?;
         return Ok(fenced(&subscription).into());
     }
     acknowledge(tx, &subscription, &ask.acks)?;
@@ -50,7 +54,7 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         answer["writeToken"] = token.into();
     }
     if ask.done {
-        answer["next_wake"] = subscription::end(tx, &mut subscription)?.into();
+        answer["next_wake"] = subscription::end(tx, &mut subscription, Ending::Done)?.into();
     } else {
         subscription::hold(tx, &mut subscription, None)?;
         tx.update_subscription(&subscription)?;
@@ -79,6 +83,15 @@ impl Ask {
         body.check()?;
         Ok(Self { wake, generation, acks, done })
     }
+
+    /// In a word.
+    fn what(&self) -> &'static str {
+        match self {
+            Self { done: true, .. } => "a done",
+            Self { wake: Some(_), .. } => "a claim",
+            _ => "a heartbeat",
+        }
+    }
 }
 
 /// Takes the wake and opens its entity's stream. The row is the caller's to write.
@@ -89,8 +102,9 @@ fn claim(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<Option<Strin
     let Some(stream) = link.and_then(|l| l.stream) else {
         return Ok(None);
     };
-    if tx.entity_by_id(stream)?.is_none() {
-        return Ok(None);
+    let Some(entity) = tx.entity_by_id(stream)? else { return Ok(None) };
+    if entity.locked && subscription.wake.as_ref().is_some_and(|w| w.write_hash.is_none()) {
+        return Err(ForkInProgress.into());
     }
     status::claimed(tx, stream)?;
     Ok(write_token::mint(tx, subscription, stream))

@@ -5,6 +5,8 @@ use crate::egress;
 use crate::http::{Error, failure};
 use crate::limits::LEASE;
 use crate::store::{EntityRow, Kind, Reasons, SqlError, Tx};
+use crate::stream::Offset;
+use crate::subscription;
 use crate::tenant::Principal;
 
 failure! {
@@ -35,9 +37,22 @@ pub(crate) fn link(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     if !tx.dispatches_of(entity.id)?.is_empty() {
         return Ok(());
     }
-    let existing = match tx.dispatch_by_name(&subscription_id(&policy, &entity.url))? {
+    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
+    link_from(tx, entity, &policy, Some(stream.tail))
+}
+
+/// Links an entity anew, from the start of its stream on: how far it had come is not known, and to wake it once too often
+/// loses nothing.
+pub(crate) fn relink(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
+    let Some(policy) = policy_of(entity)? else { return Ok(()) };
+    link_from(tx, entity, &policy, None)?;
+    subscription::resume(tx, entity.id, "a check linked the entity anew")
+}
+
+fn link_from(tx: &Tx<'_>, entity: &EntityRow, policy: &Policy, from: Option<Offset>) -> Result<(), SqlError> {
+    let existing = match tx.dispatch_by_name(&subscription_id(policy, &entity.url))? {
         Some(shared) => Some(shared),
-        None => tx.dispatch_by_name(&link_id(&policy, &entity.url))?,
+        None => tx.dispatch_by_name(&link_id(policy, &entity.url))?,
     };
     let subscription = match existing {
         Some(existing) => existing,
@@ -46,21 +61,17 @@ pub(crate) fn link(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
                 Target::Webhook(ref url) => Kind::Webhook { url: url.clone() },
                 Target::Runner(ref runner) => Kind::Runner { runner: runner.clone() },
             };
-            tx.insert_subscription(false, &link_id(&policy, &entity.url), kind, LEASE)?
+            tx.insert_subscription(false, &link_id(policy, &entity.url), kind, LEASE)?
         }
     };
-    let Some(stream) = tx.stream_by_id(entity.id)? else { return Ok(()) };
-    tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)
+    tx.insert_link(entity.id, subscription.id, from, Reasons::EXPLICIT)
 }
 
 /// Takes an entity's links away and ends what was in flight for it.
 pub(crate) fn unlink(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     for mut subscription in tx.dispatches_of(entity.id)? {
         tx.delete_link(entity.id, subscription.id)?;
-        let about = subscription.wake.as_ref().is_some_and(|w| w.trigger == entity.id || w.claimed == Some(entity.id));
-        if about {
-            crate::subscription::end(tx, &mut subscription)?;
-        }
+        subscription::unlinked(tx, entity.id, &mut subscription)?;
     }
     Ok(())
 }

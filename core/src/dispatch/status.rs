@@ -1,34 +1,34 @@
 //! How claims move an entity's status, and whether its status lets it be dispatched.
 
-use crate::entity::{Change, terminate};
-use crate::store::{SqlError, Tx};
+use crate::entity::Change;
+use crate::store::{EntityRow, SqlError, Tx};
 
-/// Whether the entity of a main stream may be woken; streams without entity always may.
+/// Whether the entity of a main stream may be woken; streams without entity always may. The one admission of both
+/// transports.
 pub(crate) fn admits(tx: &Tx<'_>, stream: i64) -> Result<bool, SqlError> {
-    Ok(tx.entity_by_id(stream)?.is_none_or(|e| e.status.dispatches()))
+    Ok(tx.entity_by_id(stream)?.is_none_or(|e| e.admits()))
 }
 
 /// Somebody runs the entity now.
 pub(crate) fn claimed(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
-    change(tx, stream, Change::Claimed)
+    change(tx, stream, Change::Claimed).map(drop)
 }
 
-/// Nobody runs the entity any more.
-pub(crate) fn released(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
+/// Nobody runs the entity any more. Gives it back when that is its end: once whoever asks has written what they have to,
+/// it is theirs to `terminate`.
+#[must_use = "an entity at its end has to be terminated"]
+pub(crate) fn released(tx: &Tx<'_>, stream: i64) -> Result<Option<EntityRow>, SqlError> {
     change(tx, stream, Change::Released)
 }
 
-fn change(tx: &Tx<'_>, stream: i64, change: Change) -> Result<(), SqlError> {
-    let Some(mut entity) = tx.entity_by_id(stream)? else { return Ok(()) };
+fn change(tx: &Tx<'_>, stream: i64, change: Change) -> Result<Option<EntityRow>, SqlError> {
+    let Some(mut entity) = tx.entity_by_id(stream)? else { return Ok(None) };
     let next = entity.status.after(change);
     if next == entity.status {
-        return Ok(());
+        return Ok(None);
     }
     entity.status = next;
     entity.updated_at = tx.now;
     tx.update_entity(&entity)?;
-    if next.is_terminal() {
-        terminate(tx, &entity)?;
-    }
-    Ok(())
+    Ok(Some(entity).filter(|_| next.is_terminal()))
 }

@@ -34,7 +34,7 @@ pub(crate) fn mint(tx: &Tx<'_>, subscription: &mut SubscriptionRow, stream: i64)
 }
 
 /// Whether a token may write to an entity's stream now; if so, what an append under it is caused by.
-pub(crate) fn check(tx: &Tx<'_>, entity: &EntityRow, token: Option<&str>) -> Result<Cause, Error> {
+pub(crate) fn check(tx: &Tx<'_>, entity: &EntityRow, token: Option<&str>) -> Result<Cause<'static>, Error> {
     let given = hash(token.ok_or(InvalidWriteToken)?);
     let holder = tx.subscriptions_of(entity.id)?.into_iter().find(|s| opens(s, entity.id, &given));
     let Some(subscription) = holder else { return Err(InvalidWriteToken.into()) };
@@ -55,7 +55,7 @@ fn opens(subscription: &SubscriptionRow, stream: i64, given: &[u8]) -> bool {
 }
 
 /// The cause of what is sent in an agent's name: its own claim's, when the token is valid.
-pub(crate) fn cause_of(tx: &Tx<'_>, agent: &EntityRow, token: &str) -> Result<Option<Cause>, Error> {
+pub(crate) fn cause_of(tx: &Tx<'_>, agent: &EntityRow, token: &str) -> Result<Option<Cause<'static>>, Error> {
     match check(tx, agent, Some(token)) {
         Ok(cause) => Ok(Some(cause)),
         Err(Error::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => Ok(None),

@@ -82,6 +82,7 @@ impl<'a> Batch<'a> {
             self.txid,
             &self.serial,
             &self.slots,
+            self.memory.stopping,
             entropy.draw(),
             &self.memory.keys,
         )

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::http::Error;
 use crate::store::{EntityRow, StreamRow, Tx};
-use crate::stream::{Cause, Content, write};
+use crate::stream::{Cause, Content, Why, write};
 
 /// A message on its way into an inbox.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl<'a> Message<'a> {
 #[derive(Serialize)]
 struct Row<'a> {
     r#type: &'static str,
-    key: String,
+    key: &'a str,
     value: Value<'a>,
     headers: Headers<'a>,
 }
@@ -117,17 +117,19 @@ pub(super) fn append(
     stream: &mut StreamRow,
     message: &Message<'_>,
     txid: &str,
-    cause: Cause,
+    cause: Cause<'_>,
 ) -> Result<(), Error> {
     let now = tx.now.iso();
     let mode = message.mode.as_deref().unwrap_or("immediate");
     let waits = matches!(mode, "queued" | "paused");
     let place = message.position.clone().or_else(|| waits.then(|| format!("{:016}:a0", tx.now.as_millis())));
+    let key = message.key.clone().unwrap_or_else(|| format!("msg-in-{}-{}", tx.now.as_millis(), tx.draw.base36::<6>()));
+    let from = message.from.as_deref().unwrap_or(&entity.created_by);
     let row = Row {
         r#type: "inbox",
-        key: message.key.clone().unwrap_or_else(|| format!("msg-in-{}-{}", tx.now.as_millis(), tx.draw.base36::<6>())),
+        key: &key,
         value: Value {
-            from: message.from.as_deref().unwrap_or(&entity.created_by),
+            from,
             payload: message.payload,
             timestamp: &now,
             mode,
@@ -141,6 +143,7 @@ pub(super) fn append(
         headers: Headers { txid, operation: "insert" },
     };
     let event = serde_json::to_string(&row).expect("our own values serialise");
+    let cause = Cause { why: Why::Message { from, key: &key }, ..cause };
     write(tx, stream, &Content::Json(vec![&event]), cause)?;
     Ok(())
 }

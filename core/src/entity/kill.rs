@@ -10,7 +10,7 @@ use crate::dispatch::link;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response};
 use crate::store::{EntityRow, SqlError, Tx};
-use crate::stream::{Cause, Class, Content, close, write};
+use crate::stream::{Cause, Class, Content, Why, close, write};
 use crate::subscription;
 use crate::tenant::{Permission, permission};
 
@@ -72,15 +72,16 @@ fn apply(
     if effect.status.is_terminal() {
         link::unlink(tx, &entity)?;
     }
-    write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(class))?;
+    let cause = Cause { why: Why::Signal(sent.as_str()), ..Cause::outside(class) };
+    write(tx, &mut stream, &Content::Json(vec![&event]), cause)?;
     if effect.status.is_terminal() {
         terminate(tx, &entity)?;
     }
     if effect.status == Status::Paused && previous != Status::Paused {
-        subscription::park(tx, entity.id)?;
+        subscription::shut(tx, entity.id, "the entity was paused")?;
     }
     if previous == Status::Paused && effect.status == Status::Idle {
-        subscription::resume(tx, entity.id)?;
+        subscription::resume(tx, entity.id, "it came while the entity was paused")?;
     }
     Ok(entity)
 }

@@ -17,6 +17,7 @@ pub(crate) mod validate;
 mod view;
 
 pub(crate) use kill::terminate;
+pub(crate) use show::{EntityNotFound, find};
 pub use status::{Change, Signal, Status, signal};
 pub(crate) use types::Definition;
 pub(crate) use view::raw;

@@ -103,7 +103,13 @@ pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
 }
 
 /// Appends a message, after continuing a paused entity that it is not to wait for.
-fn deliver(tx: &Tx<'_>, entity: &mut EntityRow, message: &Message<'_>, txid: &str, cause: Cause) -> Result<(), Error> {
+fn deliver(
+    tx: &Tx<'_>,
+    entity: &mut EntityRow,
+    message: &Message<'_>,
+    txid: &str,
+    cause: Cause<'_>,
+) -> Result<(), Error> {
     let next = entity.status.after(Change::Sent);
     if next != entity.status && message.mode.as_deref() != Some("paused") {
         entity.status = next;
@@ -115,7 +121,7 @@ fn deliver(tx: &Tx<'_>, entity: &mut EntityRow, message: &Message<'_>, txid: &st
 }
 
 /// What a send is caused by: the claim of the agent in whose name it is sent, else the outside world.
-fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&str>) -> Result<Cause, Error> {
+fn cause(tx: &Tx<'_>, by: &Principal, from_agent: Option<&str>, token: Option<&str>) -> Result<Cause<'static>, Error> {
     let outside = Cause::outside(Class::Named);
     let Some(given) = from_agent else { return Ok(outside) };
     let path = match given.split_once("://") {

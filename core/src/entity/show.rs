@@ -16,7 +16,7 @@ failure! {
 }
 
 /// The entity that a path's `type` and `id` name.
-pub(super) fn find<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<EntityRow, Error> {
+pub(crate) fn find<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<EntityRow, Error> {
     let kind = call.param("type");
     let url = format!("/{kind}/{}", call.param("id"));
     if let Some(entity) = read.entity(&url)? {

@@ -4,7 +4,9 @@ use http::StatusCode;
 
 use super::{Body, Call, Error, Refusal, Request};
 use crate::config::Config;
+use crate::dispatch;
 use crate::engine::Done;
+use crate::entity::EntityNotFound;
 use crate::store::{TimerKind, Tx};
 use crate::time::{Span, Time};
 
@@ -26,6 +28,23 @@ pub(super) fn panic(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     only_dev(call)?;
     call.store.arm(call.store.now + Span::secs(3600), TimerKind::Probe, 0)?;
     panic!("asked to");
+}
+
+/// `POST /_reveille/dev/lock {"entity", "ms"}`: locks an entity as a fork will; 0 ms unlock it.
+pub(super) fn lock(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    only_dev(call)?;
+    let tx = call.store;
+    let body = Body::of(call.request)?;
+    let url = body.required_text("entity");
+    body.require("ms");
+    let span = Span::millis(body.millis("ms").unwrap_or(0));
+    body.check()?;
+    let entity = tx.entity(&url)?.ok_or(EntityNotFound { url })?;
+    match span {
+        Span::ZERO => dispatch::lock::unlock(tx, entity.id)?,
+        span => dispatch::lock::lock(tx, entity.id, tx.now + span)?,
+    }
+    Ok(Done::nothing())
 }
 
 /// `POST /_reveille/dev/timer {"in_ms": n, "panic": bool}`: arms a timer that does nothing, or panics.

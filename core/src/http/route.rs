@@ -7,7 +7,7 @@ use matchit::Router;
 
 use super::{Error, Refusal, Request, Response, dev};
 use crate::config::Config;
-use crate::dispatch::{callback, runner};
+use crate::dispatch::{callback, check, dead, explain, journal, runner};
 use crate::engine::{Done, Reply};
 use crate::limits::PATH;
 use crate::store::{Read, Tx};
@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 39] = [
+static ROUTES: [Route; 49] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -116,9 +116,19 @@ static ROUTES: [Route; 39] = [
     open(write(Method::POST, "/__ds/subscriptions/{id}/ack", subscription::callback::ack)),
     open(write(Method::POST, "/__ds/subscriptions/{id}/release", subscription::callback::release)),
     open(read(Method::GET, "/__ds/jwks.json", subscription::signing::jwks)),
+    read(Method::GET, "/_reveille/entities/{type}/{id}/journal", journal::show::of_entity),
+    read(Method::GET, "/_reveille/entities/{type}/{id}/explain", explain::explain),
+    write(Method::POST, "/_reveille/entities/{type}/{id}/revive", dead::revive),
+    read(Method::GET, "/_reveille/runners/{id}/journal", journal::show::of_runner),
+    read(Method::GET, "/_reveille/wakes/{wake}/journal", journal::show::of_wake),
+    read(Method::GET, "/_reveille/dead-letters", dead::list),
+    write(Method::POST, "/_reveille/dead-letters/revive", dead::revive_all),
+    read(Method::GET, "/_reveille/check", check::show),
+    write(Method::POST, "/_reveille/check", check::repair),
     read(Method::GET, "/_reveille/signing-keys", subscription::rotate::list),
     write(Method::POST, "/_reveille/signing-keys", subscription::rotate::rotate),
     Route { method: Method::POST, path: "/_reveille/dev/clock", handler: Handler::Clock(dev::clock), open: false },
+    write(Method::POST, "/_reveille/dev/lock", dev::lock),
     write(Method::POST, "/_reveille/dev/panic", dev::panic),
     write(Method::POST, "/_reveille/dev/timer", dev::timer),
 ];
@@ -154,12 +164,15 @@ pub(crate) fn route<'p>(config: &Config, method: &Method, path: &'p str) -> Foun
         let params = Params(found.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
         return Found { handler: route.handler, params, open: route.open, below };
     }
+    let webhooks = root.is_empty() && is_under(below, "/_electric/subscription-webhooks");
     let handler = if is_under(below, "/__ds") && found.is_some() {
         Handler::Read(method_not_allowed)
+    } else if webhooks {
+        Handler::Write(subscription_webhook)
     } else {
         elsewhere(config, method, below)
     };
-    Found { handler, params: Params::default(), open: false, below }
+    Found { handler, params: Params::default(), open: webhooks, below }
 }
 
 /// Whether a request reads or writes, so that a host can send reads past the writer.
@@ -261,6 +274,15 @@ fn health(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 
 fn nothing(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     Ok(Reply::Whole(Response::empty(StatusCode::NOT_FOUND)))
+}
+
+/// Where a server whose streams are another's would be told of its subscriptions. Ours tell the agents themselves.
+fn subscription_webhook(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
+    Err(if call.store.stopping {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "SERVER_STOPPING", "Server is shutting down").into()
+    } else {
+        Refusal::new(StatusCode::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND", "Unknown webhook subscription").into()
+    })
 }
 
 fn no_control_route(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {

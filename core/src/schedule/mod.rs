@@ -7,7 +7,7 @@ use crate::limits::{ATTEMPTS, BACKOFF};
 pub(crate) use crate::store::Timer;
 use crate::store::{SqlError, TimerKind, Tx};
 use crate::time::Span;
-use crate::{entity, stream, subscription, wake};
+use crate::{dispatch, entity, stream, subscription, wake};
 
 /// Runs at most `budget` due rows, oldest first, then those that wait for a slot.
 pub(crate) fn tick(handle: &Handle<'_>, budget: usize, scratch: &mut Scratch) -> Fate {
@@ -94,6 +94,8 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Expire => Ok(stream::expire(tx, row.subject, row.due_at)?),
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
+        TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),
+        TimerKind::Unlock => Ok(dispatch::lock::expire(tx, row.subject)?),
         TimerKind::Retire => Ok(subscription::rotate::retire(tx, row.subject)?),
         TimerKind::Probe => {
             assert!(row.subject > 0, "asked to");

@@ -23,10 +23,17 @@ pub(crate) struct EntityRow {
     pub(crate) type_revision: i64,
     /// The schema set of its type when it was spawned.
     pub(crate) schemas: Option<i64>,
-    /// When the next wake may be written once causes run too deep.
-    pub(crate) next_wake: Time,
+    /// A fork reads it, and it is not dispatched meanwhile.
+    pub(crate) locked: bool,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
+}
+
+impl EntityRow {
+    /// Whether it may be woken now.
+    pub(crate) fn admits(&self) -> bool {
+        self.status.dispatches() && !self.locked
+    }
 }
 
 /// What a list is narrowed to; `None` is everything.
@@ -42,7 +49,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.schemas, \
-             e.next_wake, e.created_at, e.updated_at FROM entity e ",
+             EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id), e.created_at, e.updated_at FROM entity e ",
             $rest
         )
     };
@@ -63,7 +70,7 @@ impl EntityRow {
             created_by: row.text(8)?.to_owned(),
             type_revision: row.int(9)?,
             schemas: row.opt_int(10)?,
-            next_wake: Time::from_millis(row.int(11)?),
+            locked: row.int(11)? != 0,
             created_at: Time::from_millis(row.int(12)?),
             updated_at: Time::from_millis(row.int(13)?),
         })
@@ -80,6 +87,12 @@ impl Read<'_> {
     /// The entity whose main stream has this row id.
     pub(crate) fn entity_by_id(&self, id: i64) -> Result<Option<EntityRow>, SqlError> {
         self.one(select!("WHERE e.id = ?1"), &[id.into()], EntityRow::from)
+    }
+
+    /// Entities after one, in the order in which they came to be.
+    pub(crate) fn entities_after(&self, id: i64, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(select!("WHERE e.id > ?1 ORDER BY e.id LIMIT ?2"), &[id.into(), limit.into()], EntityRow::from)
     }
 
     /// Entities that pass the filter, newest first.
@@ -101,7 +114,7 @@ impl Tx<'_> {
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13)",
             &[
                 e.id.into(),
                 (&e.url).into(),
@@ -114,7 +127,6 @@ impl Tx<'_> {
                 (&e.created_by).into(),
                 e.type_revision.into(),
                 e.schemas.into(),
-                e.next_wake.into(),
                 e.created_at.into(),
                 e.updated_at.into(),
             ],
@@ -124,15 +136,8 @@ impl Tx<'_> {
     /// Writes what can change of an entity.
     pub(crate) fn update_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
         self.write(
-            "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, next_wake = ?5, updated_at = ?6 WHERE id = ?1",
-            &[
-                e.id.into(),
-                e.status.as_str().into(),
-                e.policy.as_ref().into(),
-                (&e.tags).into(),
-                e.next_wake.into(),
-                e.updated_at.into(),
-            ],
+            "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, updated_at = ?5 WHERE id = ?1",
+            &[e.id.into(), e.status.as_str().into(), e.policy.as_ref().into(), (&e.tags).into(), e.updated_at.into()],
         )
     }
 }

@@ -6,11 +6,14 @@
 mod asked;
 mod awaited;
 mod clock;
+mod dead_letter;
 mod delayed_send;
 mod entity;
 mod entity_type;
 mod entry;
+mod journal;
 mod link;
+mod lock;
 pub(crate) mod migrate;
 mod producer;
 mod registration;
@@ -31,10 +34,11 @@ mod waiting_wake;
 
 pub(crate) use asked::{Asked, PatternRow};
 pub use clock::Clock;
+pub(crate) use dead_letter::DeadLetter;
 pub(crate) use entity::{EntityRow, Filter};
 pub(crate) use entity_type::EntityTypeRow;
 pub(crate) use link::{Link, Reasons};
-pub(crate) use registration::{NewRegistration, Registration};
+pub(crate) use registration::{NewRegistration, Observed, Registration};
 pub(crate) use runner::RunnerRow;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 pub(crate) use segment::Places;

@@ -1,6 +1,7 @@
 //! Wake registrations: when an event matching a condition appears on a source, its subscriber wakes.
 
 use super::{Read, Row, SqlError, Tx};
+use crate::stream::Offset;
 use crate::time::{Span, Time};
 use crate::wake::Condition;
 
@@ -15,6 +16,16 @@ pub(crate) struct Registration {
     pub(crate) include_response: bool,
 }
 
+/// A registration as its subscriber is told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) id: i64,
+    pub(crate) source: String,
+    pub(crate) condition: Condition,
+    /// Where the source ended when it was made.
+    pub(crate) since: Offset,
+}
+
 /// A registration to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRegistration<'a> {
@@ -27,6 +38,8 @@ pub(crate) struct NewRegistration<'a> {
     pub(crate) include_response: bool,
     pub(crate) debounce: Span,
     pub(crate) timeout: Span,
+    /// Where the source ends now.
+    pub(crate) since: Offset,
 }
 
 /// What a registration is recognised by when it is made again.
@@ -44,10 +57,13 @@ fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
     Ok(Registration {
         id: row.int(0)?,
         subscriber: row.int(1)?,
-        condition: serde_json::from_str(row.text(2)?)
-            .map_err(|e| SqlError::new(format!("a stored condition does not parse: {e}")))?,
+        condition: condition(row.text(2)?)?,
         include_response: row.int(3)? != 0,
     })
+}
+
+fn condition(stored: &str) -> Result<Condition, SqlError> {
+    serde_json::from_str(stored).map_err(|e| SqlError::new(format!("a stored condition does not parse: {e}")))
 }
 
 impl Read<'_> {
@@ -62,6 +78,27 @@ impl Read<'_> {
             "SELECT id, subscriber, condition, include_response FROM registration WHERE source = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             &[source.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
             registration,
+        )
+    }
+
+    /// What a subscriber observes, in registration order: everything, or one source.
+    pub(crate) fn observed(
+        &self,
+        subscriber: i64,
+        source: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Observed>, SqlError> {
+        self.all(
+            "SELECT id, source, condition, since FROM registration WHERE subscriber = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY id LIMIT ?3",
+            &[subscriber.into(), source.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            |row| {
+                Ok(Observed {
+                    id: row.int(0)?,
+                    source: row.text(1)?.to_owned(),
+                    condition: condition(row.text(2)?)?,
+                    since: Offset::at(row.int(3)?),
+                })
+            },
         )
     }
 
@@ -103,8 +140,8 @@ impl Tx<'_> {
         let id = self.next_id();
         let condition = new.condition.json();
         self.write(
-            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at, since) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             &[
                 id.into(),
                 new.subscriber.into(),
@@ -115,6 +152,7 @@ impl Tx<'_> {
                 new.debounce.as_millis().into(),
                 new.timeout.as_millis().into(),
                 at.into(),
+                new.since.into(),
             ],
         )?;
         Ok(id)

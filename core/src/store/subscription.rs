@@ -88,14 +88,25 @@ pub(crate) struct SubscriptionRow {
     /// When its timer row is due.
     pub(crate) timer_at: Option<Time>,
     pub(crate) created_at: Time,
+    /// What its dispatches have been through: see `dispatch::journal`.
+    pub(crate) journal: Option<String>,
+    /// Until when its budget of wakes is used up.
+    pub(crate) budget: Time,
+    /// Something is pending and waits for its turn: when that comes.
+    pub(crate) slowed_until: Option<Time>,
+    /// It was given up.
+    pub(crate) dead: bool,
+    /// When it last changed.
+    pub(crate) at: Time,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, NULL, s.held, s.holder, \
+            "SELECT s.id, s.name, s.kind, s.url, s.runner, s.lease, s.generation, s.wake, s.trigger, s.journal, s.held, s.holder, \
              s.lease_until, s.attempt, s.due_at, s.claimed, s.write_hash, s.depth, s.serving, s.error, s.timer_at, s.claimed_at, s.heartbeat_at, s.plain, \
-             s.wake_stream, s.announced, s.created_at FROM subscription s ",
+             s.wake_stream, s.announced, s.created_at, s.budget, s.slowed_until, s.at, \
+             EXISTS (SELECT 1 FROM dead_letter d WHERE d.subscription = s.id) FROM subscription s ",
             $rest
         )
     };
@@ -142,6 +153,11 @@ impl SubscriptionRow {
             timer_at: time(20)?,
             plain: row.int(23)? != 0,
             created_at: Time::from_millis(row.int(26)?),
+            journal: row.opt_text(9)?.map(str::to_owned),
+            budget: Time::from_millis(row.int(27)?),
+            slowed_until: time(28)?,
+            at: Time::from_millis(row.int(29)?),
+            dead: row.int(30)? != 0,
         })
     }
 }
@@ -193,6 +209,29 @@ impl Read<'_> {
             SubscriptionRow::from,
         )
     }
+
+    /// What dispatches through a runner, those first that changed last.
+    pub(crate) fn latest_of_runner(&self, runner: &str, limit: usize) -> Result<Vec<SubscriptionRow>, SqlError> {
+        self.all(
+            select!("WHERE s.runner = ?1 ORDER BY s.at DESC, s.id DESC LIMIT ?2"),
+            &[runner.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+            SubscriptionRow::from,
+        )
+    }
+
+    /// How many entities of a runner have something to do that nobody does: announced, held back, or given up.
+    pub(crate) fn pending_of_runner(&self, runner: &str) -> Result<i64, SqlError> {
+        let count = "SELECT count(*) FROM subscription s JOIN link l ON l.subscription = s.id JOIN stream st ON st.id = l.stream \
+             WHERE s.runner = ?1 AND s.held = 0 AND l.acked < \
+             max(COALESCE((SELECT e.end FROM entry e WHERE e.stream = l.stream ORDER BY e.end DESC LIMIT 1), 0), st.base)";
+        Ok(self.one(count, &[runner.into()], |row| row.int(0))?.unwrap_or(0))
+    }
+
+    /// The stream that the last wake of a subscription was about, however that ended.
+    pub(crate) fn last_trigger(&self, subscription: i64) -> Result<Option<i64>, SqlError> {
+        let sql = "SELECT trigger FROM subscription WHERE id = ?1 AND plain = 0 AND trigger IS NOT NULL";
+        self.one(sql, &[subscription.into()], |row| row.int(0))
+    }
 }
 
 impl Tx<'_> {
@@ -210,8 +249,8 @@ impl Tx<'_> {
             Kind::Stream { path } => (PULL_WAKE, None, None, Some(path)),
         };
         self.write(
-            "INSERT INTO subscription (id, plain, name, kind, url, runner, wake_stream, lease, generation, held, attempt, depth, serving, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, ?9)",
+            "INSERT INTO subscription (id, plain, name, kind, url, runner, wake_stream, lease, generation, held, attempt, depth, serving, created_at, at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, ?9, ?9)",
             &[
                 id.into(),
                 plain.into(),
@@ -237,6 +276,11 @@ impl Tx<'_> {
             error: None,
             timer_at: None,
             created_at: self.now,
+            journal: None,
+            budget: Time::ZERO,
+            slowed_until: None,
+            dead: false,
+            at: self.now,
         })
     }
 
@@ -248,9 +292,9 @@ impl Tx<'_> {
     pub(crate) fn update_subscription(&self, s: &SubscriptionRow) -> Result<(), SqlError> {
         let wake = s.wake.as_ref();
         self.write(
-            "UPDATE subscription SET generation = ?2, wake = ?3, trigger = ?4, snapshot = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(?5, snapshot) END, held = ?6, holder = ?7, lease_until = ?8, \
+            "UPDATE subscription SET generation = ?2, wake = ?3, trigger = COALESCE(?4, trigger), snapshot = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(?5, snapshot) END, held = ?6, holder = ?7, lease_until = ?8, \
              attempt = ?9, due_at = ?10, claimed = ?11, write_hash = ?12, depth = ?13, serving = ?14, error = ?15, timer_at = ?16, \
-             claimed_at = ?17, heartbeat_at = ?18, announced = ?19 WHERE id = ?1",
+             claimed_at = ?17, heartbeat_at = ?18, announced = ?19, journal = ?20, budget = ?21, slowed_until = ?22, at = ?23 WHERE id = ?1",
             &[
                 s.id.into(),
                 s.generation.into(),
@@ -271,6 +315,10 @@ impl Tx<'_> {
                 wake.and_then(|w| w.claimed_at).into(),
                 wake.and_then(|w| w.heartbeat_at).into(),
                 wake.and_then(|w| w.announced).into(),
+                s.journal.as_ref().into(),
+                s.budget.into(),
+                s.slowed_until.into(),
+                self.now.into(),
             ],
         )
     }

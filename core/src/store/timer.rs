@@ -22,11 +22,25 @@ pub(crate) enum TimerKind {
     Sweep,
     /// A signing key that is no longer published.
     Retire,
+    /// What an entity's journal holds for too long.
+    Journal,
+    /// An entity whose lock has lasted too long.
+    Unlock,
 }
 
 impl TimerKind {
-    const ALL: [Self; 8] =
-        [Self::Subscription, Self::Send, Self::Wake, Self::Probe, Self::Expire, Self::Seal, Self::Sweep, Self::Retire];
+    const ALL: [Self; 10] = [
+        Self::Subscription,
+        Self::Send,
+        Self::Wake,
+        Self::Probe,
+        Self::Expire,
+        Self::Seal,
+        Self::Sweep,
+        Self::Retire,
+        Self::Journal,
+        Self::Unlock,
+    ];
 
     /// The number by which the table knows it. Numbers are never used again.
     fn number(self) -> i64 {
@@ -39,6 +53,8 @@ impl TimerKind {
             Self::Seal => 6,
             Self::Sweep => 7,
             Self::Retire => 8,
+            Self::Journal => 9,
+            Self::Unlock => 10,
         }
     }
 }
@@ -93,6 +109,12 @@ impl Read<'_> {
         Ok(due.map(Time::from_millis))
     }
 
+    /// Whether a timer is armed.
+    pub(crate) fn is_armed(&self, due_at: Time, kind: TimerKind, subject: i64) -> Result<bool, SqlError> {
+        let sql = "SELECT 1 FROM timer WHERE due_at = ?1 AND kind = ?2 AND subject = ?3";
+        Ok(self.one(sql, &[due_at.into(), kind.number().into(), subject.into()], |_| Ok(()))?.is_some())
+    }
+
     /// How many timers are dead.
     pub(crate) fn dead_timers(&self) -> Result<i64, SqlError> {
         Ok(self.one("SELECT count(*) FROM dead_timer", &[], |row| row.int(0))?.unwrap_or(0))
@@ -108,6 +130,14 @@ impl Tx<'_> {
     /// Arms a timer.
     pub(crate) fn arm(&self, due_at: Time, kind: TimerKind, subject: i64) -> Result<(), SqlError> {
         self.write_timer(&Timer { due_at, kind, subject, attempt: 0 }, None)
+    }
+
+    /// Arms a timer unless the very same is armed.
+    pub(crate) fn arm_once(&self, due_at: Time, kind: TimerKind, subject: i64) -> Result<(), SqlError> {
+        self.write(
+            "INSERT INTO timer (due_at, kind, subject, attempt) VALUES (?1, ?2, ?3, 0) ON CONFLICT DO NOTHING",
+            &[due_at.into(), kind.number().into(), subject.into()],
+        )
     }
 
     /// Writes a timer row as it stands.

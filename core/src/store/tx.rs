@@ -92,6 +92,8 @@ pub(crate) struct Tx<'a> {
     txid: i64,
     serial: &'a Cell<i64>,
     slots: &'a Slots,
+    /// The server is stopping: no fetch starts any more.
+    pub(crate) stopping: bool,
     pub(crate) draw: Draw,
     /// The tenant's secrets.
     pub(crate) keys: &'a Keys,
@@ -113,10 +115,11 @@ impl<'a> Tx<'a> {
         txid: i64,
         serial: &'a Cell<i64>,
         slots: &'a Slots,
+        stopping: bool,
         draw: Draw,
         keys: &'a Keys,
     ) -> Self {
-        Self { read, txid, serial, slots, draw, keys, left: RefCell::default() }
+        Self { read, txid, serial, slots, stopping, draw, keys, left: RefCell::default() }
     }
 
     /// The number of this commit: the numeric `txid` of the wire.

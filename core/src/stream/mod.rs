@@ -37,7 +37,7 @@ pub(crate) use read::{head, read};
 pub(crate) use seal::seal;
 pub(crate) use touch::touch;
 pub use write::Class;
-pub(crate) use write::{Cause, close, write};
+pub(crate) use write::{Cause, Matched, Why, close, write};
 
 /// What the property tests and the fuzz targets reach into.
 #[cfg(any(feature = "fuzz", all(test, not(target_arch = "wasm32"))))]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::content::Content;
 use super::offset::Offset;
 use super::seal;
+use crate::dispatch::journal;
 use crate::effect::{Notify, Topic};
 use crate::store::{SqlError, StreamRow, Tx};
 use crate::{subscription, wake};
@@ -21,9 +22,46 @@ pub enum Class {
     Never,
 }
 
+/// What an append is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Why<'a> {
+    /// A client's, or what the server says of itself.
+    Append,
+    /// A message to an entity.
+    Message {
+        /// The principal URL of who sent it.
+        from: &'a str,
+        /// Its key.
+        key: &'a str,
+    },
+    /// A signal to an entity, by its name.
+    Signal(&'static str),
+    /// A wake row, and the match that it says.
+    Wake(&'a Matched<'a>),
+    /// A wake row that waited for its turn.
+    Waited,
+}
+
+/// A condition that matched an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matched<'a> {
+    /// The registration whose condition it is.
+    pub(crate) registration: i64,
+    /// What the registration is on.
+    pub(crate) source: &'a str,
+    /// Where the append ended that holds the event, and which of its events it is.
+    pub(crate) position: &'a str,
+    /// What kind of row changed.
+    pub(crate) collection: &'a str,
+    /// How it did.
+    pub(crate) kind: &'static str,
+    /// Its key.
+    pub(crate) key: &'a str,
+}
+
 /// Where an append comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cause {
+pub(crate) struct Cause<'a> {
     /// Which conditions it may match.
     pub(crate) class: Class,
     /// The entity that wrote it under its own claim, which it does not wake.
@@ -32,12 +70,14 @@ pub(crate) struct Cause {
     pub(crate) depth: i64,
     /// Whether it makes subscriptions pending: an announcement on a wake stream does not.
     pub(crate) announces: bool,
+    /// What it is, for the journal.
+    pub(crate) why: Why<'a>,
 }
 
-impl Cause {
+impl Cause<'_> {
     /// From outside any claim.
     pub(crate) fn outside(class: Class) -> Self {
-        Self { class, author: None, depth: 0, announces: true }
+        Self { class, author: None, depth: 0, announces: true, why: Why::Append }
     }
 
     /// An announcement on a wake stream.
@@ -53,7 +93,7 @@ pub(crate) fn write(
     tx: &Tx<'_>,
     stream: &mut StreamRow,
     content: &Content<'_>,
-    cause: Cause,
+    cause: Cause<'_>,
 ) -> Result<Offset, SqlError> {
     let start = stream.tail;
     debug_assert_eq!(tx.stream_by_id(stream.id)?.map(|s| s.tail), Some(start), "the row is out of date");
@@ -75,16 +115,16 @@ pub(crate) fn write(
     if start == stream.base || stream.unmatched {
         match_patterns(tx, stream, cause)?;
     }
-    if stream.followed && cause.announces {
-        // What an entity writes about itself is no cause of its own next wake.
-        let depth = if cause.author == Some(stream.id) { 0 } else { cause.depth };
-        subscription::moved(tx, stream, source.entity.as_ref(), depth)?;
+    let follows = stream.followed && cause.announces;
+    let taken = follows && subscription::moved(tx, stream, source.entity.as_ref(), &cause, end)?;
+    if let (false, Why::Wake(matched)) = (taken, cause.why) {
+        journal::wake_row(tx, stream.id, matched, end)?;
     }
     Ok(end)
 }
 
 /// A client's first append to a stream has every pattern looked at. An announcement is none: it leaves that to the next.
-fn match_patterns(tx: &Tx<'_>, stream: &mut StreamRow, cause: Cause) -> Result<(), SqlError> {
+fn match_patterns(tx: &Tx<'_>, stream: &mut StreamRow, cause: Cause<'_>) -> Result<(), SqlError> {
     if cause.announces {
         subscription::match_patterns(tx, stream)?;
     }

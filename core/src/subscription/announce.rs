@@ -6,11 +6,15 @@ use serde_json::json;
 
 use super::name::relative;
 use super::show::{Info, all_links};
-use super::{compact, delivered, token, wake};
-use crate::dispatch::enrich;
-use crate::effect::{EffectId, Fetch};
+use super::wake::state;
+use super::{compact, token, wake};
+use crate::dispatch::journal::{self, step};
+use crate::dispatch::machine::{Action, Event, Facts, step as decide};
+use crate::dispatch::{dead, enrich, status};
+use crate::effect::{EffectId, Fetch, Fetched};
 use crate::egress;
-use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME, REMIND};
+use crate::limits::{ANSWER, DELIVERIES, FETCH_SLACK, FETCH_TIME, REMIND};
+use crate::schedule::backoff;
 use crate::store::{Kind, Link, SqlError, StreamRow, SubscriptionRow, TimerKind, Tx};
 use crate::stream::{Cause, Content, Owner, compact as json_text, make_wake_stream, write};
 use crate::tenant::principal::COMPONENT;
@@ -23,9 +27,10 @@ pub(super) fn announce(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &
             let url = url.clone();
             match egress::judge(&tx.config.egress, &url) {
                 Err(refused) => {
-                    let attempt = next_attempt(subscription);
-                    delivered::failed(tx, subscription, attempt, &refused.to_string())
+                    next_attempt(subscription);
+                    return failed(tx, subscription, &refused.to_string(), None);
                 }
+                Ok(()) if is_tired(subscription) => return failed(tx, subscription, "no answer came", None),
                 Ok(()) if !tx.take_slot() => tx.place_in_line(),
                 Ok(()) => deliver(tx, subscription, links, url)?,
             }
@@ -39,10 +44,64 @@ pub(super) fn announce(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &
             notice(tx, subscription, links, Some(&path))?
         }
     };
+    again_at(tx, subscription, again)
+}
+
+/// An announcement failed: it comes again, or was once too often. The row is the caller's to write.
+pub(super) fn failed(
+    tx: &Tx<'_>,
+    subscription: &mut SubscriptionRow,
+    why: &str,
+    answer: Option<&Fetched>,
+) -> Result<(), SqlError> {
+    subscription.error = Some(step::cut(why).to_owned());
+    let attempt = subscription.wake.as_ref().map_or(0, |w| w.attempt);
+    let facts = Facts { pending: true, admitted: true, in_time: true };
+    let event = Event::DeliveryFailed { last: is_tired(subscription) };
+    match decide(state(subscription), event, facts).1 {
+        Action::Bury => give_up(tx, subscription, why, answer),
+        Action::Retry => {
+            let again = tx.now + jittered(tx, attempt);
+            journal::note(subscription, step::retried(tx, attempt, why, again))?;
+            again_at(tx, subscription, again)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives up the wake in flight, if there is one: it is a dead letter until somebody takes it back. The row is the
+/// caller's to write.
+fn give_up(
+    tx: &Tx<'_>,
+    subscription: &mut SubscriptionRow,
+    why: &str,
+    answer: Option<&Fetched>,
+) -> Result<(), SqlError> {
+    let Some(wake) = subscription.wake.take() else { return Ok(()) };
+    subscription.serving = 0;
+    // Nobody held it, so that its entity cannot be one that stops when its claim ends.
+    status::released(tx, wake.trigger)?;
+    dead::bury(tx, subscription, wake.trigger, (&wake.id, wake.attempt), (why, answer))
+}
+
+fn again_at(tx: &Tx<'_>, subscription: &mut SubscriptionRow, again: Time) -> Result<(), SqlError> {
     if let Some(wake) = &mut subscription.wake {
         wake.due_at = Some(again);
     }
     arm(tx, subscription, again)
+}
+
+/// Whether a dispatch has been delivered as often as it is; a client's own subscription never tires.
+fn is_tired(subscription: &SubscriptionRow) -> bool {
+    !subscription.plain && subscription.wake.as_ref().is_some_and(|w| w.attempt >= DELIVERIES)
+}
+
+/// The backoff of an attempt, up to a fifth more or less.
+fn jittered(tx: &Tx<'_>, attempt: i64) -> Span {
+    let base = backoff(attempt).as_millis();
+    let fifth = base / 5;
+    let jitter = i64::try_from(tx.draw.below(u64::try_from(2 * fifth + 1).unwrap_or(1))).unwrap_or(0);
+    Span::millis(base - fifth + jitter)
 }
 
 /// Sees that the subscription's timer fires at `at` or before. A timer that is due earlier arms itself again.
@@ -62,6 +121,8 @@ fn deliver(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &[Link], url:
     let body = body.into_bytes();
     let signature = tx.keys.ring.signer(tx.now).sign(tx.now, &body);
     let attempt = next_attempt(subscription);
+    let emitted = step::emitted(tx, &subscription.kind, attempt);
+    journal::note(subscription, emitted)?;
     tx.fetch(Fetch {
         id: EffectId::Delivery { subscription: subscription.id, generation: subscription.generation, attempt },
         method: http::Method::POST,
@@ -123,6 +184,8 @@ fn notice(
             }));
             let end = write(tx, &mut stream, &Content::Json(vec![&event]), Cause::notice())?;
             subscription.error = None;
+            let emitted = step::emitted(tx, &subscription.kind, attempt);
+            journal::note(subscription, emitted)?;
             let before = subscription.wake.as_mut().and_then(|wake| wake.announced.replace(end));
             if let (Some(before), Kind::Runner { runner }) = (before, &subscription.kind) {
                 compact::forget(tx, runner, before)?;

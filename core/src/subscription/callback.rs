@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::ack::{acknowledge, acks};
-use super::lease::{end, hold};
+use super::lease::{Ending, end, hold};
 use super::name::{NotPullWake, SubscriptionNotFound, id};
 use super::token;
 use crate::dispatch::status;
@@ -49,7 +49,7 @@ pub(crate) fn ack(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// `POST …/release`: from whoever claimed and will not do it. Nothing is acknowledged.
 pub(crate) fn release(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mut held = Held::of(call, true)?;
-    end(call.store, &mut held.subscription)?;
+    end(call.store, &mut held.subscription, Ending::Released)?;
     Ok(Done::nothing())
 }
 
@@ -59,7 +59,7 @@ fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
     body.check()?;
     acknowledge(tx, &subscription, &acks)?;
     let next = if body.raw("done").is_some_and(|done| done.get() == "true") {
-        end(tx, &mut subscription)?
+        end(tx, &mut subscription, Ending::Done)?
     } else {
         hold(tx, &mut subscription, None)?;
         if let Some(wake) = subscription.wake.as_ref().filter(|_| !subscription.plain) {

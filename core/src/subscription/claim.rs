@@ -4,10 +4,11 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::lease::hold;
+use super::lease;
 use super::name::{NotPullWake, id, invalid, own};
 use super::show::{Info, all_links};
-use super::{begin, end, primary, token};
+use super::token;
+use crate::dispatch::machine::Refusal as Unclaimed;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::limits::SUBSCRIPTION_TEXT;
@@ -30,25 +31,17 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if matches!(subscription.kind, Kind::Webhook { .. }) {
         return Err(NotPullWake.into());
     }
-    if let Some(wake) = subscription.wake.as_ref().filter(|w| w.held) {
-        // The reference sends no message here, and clients compare.
-        let (holder, generation) = (&wake.holder, subscription.generation);
-        let error = json!({ "code": "ALREADY_CLAIMED", "current_holder": holder, "generation": generation });
-        return Ok(Response::json(StatusCode::CONFLICT, &json!({ "error": error })).into());
-    }
-    let links = tx.links(subscription.id)?;
-    let Some(next) = primary(&links).filter(|l| l.is_pending()).and_then(|l| l.stream) else {
-        // Announced, and what it was about has gone: nothing must wait for it.
-        if subscription.wake.is_some() {
-            end(tx, &mut subscription)?;
-            return Ok(Refusal::from(NoPendingWork).response().into());
+    match lease::claim(tx, &mut subscription, &worker)? {
+        Ok(()) => {}
+        Err(Unclaimed::AlreadyClaimed) => {
+            // The reference sends no message here, and clients compare.
+            let (holder, generation) = (subscription.wake.and_then(|w| w.holder), subscription.generation);
+            let error = json!({ "code": "ALREADY_CLAIMED", "current_holder": holder, "generation": generation });
+            return Ok(Response::json(StatusCode::CONFLICT, &json!({ "error": error })).into());
         }
-        return Err(NoPendingWork.into());
-    };
-    if subscription.wake.is_none() {
-        begin(tx, &mut subscription, next)?;
+        // Kept, since the wake that was about nothing is ended.
+        Err(_) => return Ok(Refusal::from(NoPendingWork).response().into()),
     }
-    hold(tx, &mut subscription, Some(&worker))?;
     tx.update_subscription(&subscription)?;
     let wake = subscription.wake.as_ref().map_or("", |w| w.id.as_str());
     let links = all_links(tx, &subscription)?;

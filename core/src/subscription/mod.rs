@@ -30,5 +30,5 @@ mod wake;
 
 pub(crate) use delivered::delivered;
 pub(crate) use follow::{has_come, match_patterns};
-pub(crate) use lease::{buried, due, end, hold, park, rearmed};
-pub(crate) use wake::{begin, moved, primary, resume, subscription_of};
+pub(crate) use lease::{Ending, buried, claim as take, due, end, hold, rearmed, shut, unlinked, wind};
+pub(crate) use wake::{moved, primary, resume, revive, state, subscription_of};

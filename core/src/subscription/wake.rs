@@ -1,44 +1,166 @@
 //! A wake begins: a stream has moved, and nothing is in flight.
 
-use super::announce::announce;
-use crate::limits::{SNAPSHOT, SNAPSHOT_PATHS};
+use super::announce::{announce, arm};
+use crate::dispatch::journal::{self, Because};
+use crate::dispatch::machine::{Action, Event, Facts, State, step as decide};
+use crate::dispatch::status;
+use crate::limits::{DEPTH, SNAPSHOT, SNAPSHOT_PATHS};
 use crate::store::{EntityRow, Link, Seen, SqlError, StreamRow, SubscriptionRow, Tx, WakeInFlight};
+use crate::stream::{Cause, Offset};
+use crate::time::Time;
 
-/// A stream has moved: each subscription that follows it wakes, or remembers how deep the cause was.
-pub(crate) fn moved(tx: &Tx<'_>, stream: &StreamRow, entity: Option<&EntityRow>, depth: i64) -> Result<(), SqlError> {
-    let admits = entity.is_none_or(|e| e.status.dispatches());
+/// A stream has moved, up to `end`: each subscription that follows it wakes, or remembers how deep the cause was. Says
+/// whether a dispatch began with it, or waits for its turn with it.
+pub(crate) fn moved(
+    tx: &Tx<'_>,
+    stream: &StreamRow,
+    entity: Option<&EntityRow>,
+    cause: &Cause<'_>,
+    end: Offset,
+) -> Result<bool, SqlError> {
+    let admitted = entity.is_none_or(EntityRow::admits);
+    // What an entity writes about itself is no cause of its own next wake.
+    let depth = if cause.author == Some(stream.id) { 0 } else { cause.depth };
+    let mut taken = false;
     for mut subscription in tx.subscriptions_of(stream.id)? {
-        if subscription.wake.is_some() || !(admits || subscription.plain) {
-            if depth > subscription.depth {
-                subscription.depth = depth;
-                tx.update_subscription(&subscription)?;
-            }
-            continue;
-        }
+        let deeper = depth > subscription.depth;
         subscription.depth = subscription.depth.max(depth);
-        begin(tx, &mut subscription, stream.id)?;
+        let facts = Facts {
+            pending: true,
+            admitted: admitted || subscription.plain,
+            in_time: turn(tx, &subscription).is_none(),
+        };
+        match decide(state(&subscription), Event::Work, facts).1 {
+            Action::Begin => {
+                begin(tx, &mut subscription, stream.id, Because::Append(cause, end))?;
+                taken |= !subscription.plain;
+            }
+            Action::Slow if subscription.slowed_until.is_none() => {
+                slow(tx, &mut subscription, stream.id, Because::Append(cause, end))?;
+                taken = true;
+            }
+            _ if deeper => {}
+            _ => continue,
+        }
         tx.update_subscription(&subscription)?;
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// A stream may be served again: what is pending for its idle subscriptions wakes them.
-pub(crate) fn resume(tx: &Tx<'_>, stream: i64) -> Result<(), SqlError> {
+pub(crate) fn resume(tx: &Tx<'_>, stream: i64, why: &'static str) -> Result<(), SqlError> {
     for mut subscription in tx.dispatches_of(stream)? {
-        let pending = tx.links(subscription.id)?.iter().any(|l| l.stream == Some(stream) && l.is_pending());
-        if pending && subscription.wake.is_none() {
-            begin(tx, &mut subscription, stream)?;
+        if matches!(state(&subscription), State::Idle | State::Pending) {
+            consider(tx, &mut subscription, Event::Work, Because::Meanwhile(why))?;
             tx.update_subscription(&subscription)?;
         }
     }
     Ok(())
 }
 
+/// A dispatch that was given up is taken back. Says where it stands now.
+pub(crate) fn revive(tx: &Tx<'_>, subscription: &mut SubscriptionRow, because: Because<'_>) -> Result<State, SqlError> {
+    consider(tx, subscription, Event::Revive, because)?;
+    subscription.dead = false;
+    tx.delete_dead_letter(subscription.id)?;
+    tx.update_subscription(subscription)?;
+    Ok(state(subscription))
+}
+
+/// Begins a wake with what is pending, if that may be now; waits for its turn, if it must. Says whether one began. The
+/// row is the caller's to write.
+pub(super) fn consider(
+    tx: &Tx<'_>,
+    subscription: &mut SubscriptionRow,
+    event: Event,
+    because: Because<'_>,
+) -> Result<bool, SqlError> {
+    let next = next(&tx.links(subscription.id)?);
+    let facts = facts(tx, subscription, next)?;
+    let action = decide(state(subscription), event, facts).1;
+    act(tx, subscription, action, next, because)
+}
+
+/// Does what was decided about a subscription at rest for which `next` is pending. Says whether a wake began. The row is
+/// the caller's to write.
+pub(super) fn act(
+    tx: &Tx<'_>,
+    subscription: &mut SubscriptionRow,
+    action: Action,
+    next: Option<i64>,
+    because: Because<'_>,
+) -> Result<bool, SqlError> {
+    match (action, next) {
+        (Action::Begin, Some(next)) => begin(tx, subscription, next, because)?,
+        (Action::Slow, Some(next)) => slow(tx, subscription, next, because)?,
+        _ => {
+            subscription.slowed_until = None;
+            if next.is_none() {
+                subscription.depth = 0;
+            }
+        }
+    }
+    Ok(action == Action::Begin)
+}
+
+/// What a decision about a subscription depends on, when `next` is pending for it.
+pub(crate) fn facts(tx: &Tx<'_>, subscription: &SubscriptionRow, next: Option<i64>) -> Result<Facts, SqlError> {
+    let admitted = match next {
+        Some(stream) if !subscription.plain => status::admits(tx, stream)?,
+        _ => true,
+    };
+    Ok(Facts { pending: next.is_some(), admitted, in_time: turn(tx, subscription).is_none() })
+}
+
+/// The stream that is pending for a subscription, the first of them.
+pub(crate) fn next(links: &[Link]) -> Option<i64> {
+    primary(links).filter(|l| l.is_pending()).and_then(|l| l.stream)
+}
+
+/// Where a subscription stands. What is pending for one that rests is known by its links alone.
+pub(crate) fn state(subscription: &SubscriptionRow) -> State {
+    match &subscription.wake {
+        _ if subscription.dead => State::Dead,
+        Some(wake) if wake.held => State::Claimed,
+        Some(_) => State::Outstanding,
+        None if subscription.slowed_until.is_some() => State::Pending,
+        None => State::Idle,
+    }
+}
+
+/// When the next wake may begin, if that is not now.
+fn turn(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Option<Time> {
+    let turn = tx.config.wakes.turn(subscription.budget);
+    (turn > tx.now && !subscription.plain).then_some(turn)
+}
+
+/// Waits for the turn of a wake. The row is the caller's to write.
+fn slow(tx: &Tx<'_>, subscription: &mut SubscriptionRow, stream: i64, because: Because<'_>) -> Result<(), SqlError> {
+    let Some(until) = turn(tx, subscription) else { return Ok(()) };
+    let why = if subscription.depth > DEPTH {
+        format!("its cause lies {} causes deep", subscription.depth)
+    } else {
+        format!("it wakes more often than {} times a minute", tx.config.wakes.wakes_a_minute())
+    };
+    if let Some(link) = tx.links(subscription.id)?.iter().find(|l| l.stream == Some(stream)) {
+        journal::wait(tx, subscription, link, because, (until, &why))?;
+    }
+    tx.count(|c| c.wakes_slowed += 1);
+    subscription.slowed_until = Some(until);
+    arm(tx, subscription, until)
+}
+
 /// Begins a wake of an idle subscription because of the stream `trigger`, and announces it. The row is the caller's to
 /// write.
-pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i64) -> Result<(), SqlError> {
+pub(crate) fn begin(
+    tx: &Tx<'_>,
+    subscription: &mut SubscriptionRow,
+    trigger: i64,
+    because: Because<'_>,
+) -> Result<(), SqlError> {
     let links = tx.links(subscription.id)?;
     subscription.generation += 1;
+    subscription.slowed_until = None;
     subscription.serving = std::mem::take(&mut subscription.depth);
     subscription.wake = Some(WakeInFlight {
         id: id(subscription.id, &tx.draw.hex::<7>()),
@@ -56,6 +178,12 @@ pub(crate) fn begin(tx: &Tx<'_>, subscription: &mut SubscriptionRow, trigger: i6
         write_hash: None,
     });
     tx.count(|c| c.dispatches += 1);
+    if !subscription.plain {
+        subscription.budget = tx.config.wakes.spend(subscription.budget, subscription.serving, tx.now);
+        if let Some(link) = links.iter().find(|l| l.stream == Some(trigger)) {
+            journal::begin(tx, subscription, link, because)?;
+        }
+    }
     announce(tx, subscription, &links)
 }
 

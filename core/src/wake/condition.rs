@@ -85,6 +85,24 @@ impl Condition {
         }
     }
 
+    /// The form in which a client would ask for it.
+    #[must_use]
+    pub fn wire(&self) -> Json {
+        match self {
+            Self::RunFinished => "runFinished".into(),
+            Self::Change { collections, ops } => {
+                let mut wire = serde_json::json!({ "on": "change" });
+                if !collections.is_empty() {
+                    wire["collections"] = collections.as_slice().into();
+                }
+                if !ops.is_empty() {
+                    wire["ops"] = ops.iter().map(|op| op.as_str()).collect::<Vec<_>>().into();
+                }
+                wire
+            }
+        }
+    }
+
     /// The form in which it is stored and compared.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).expect("a condition serialises")

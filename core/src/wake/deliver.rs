@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::evaluate::{Change, Match, evaluate};
 use super::finished::{FinishedChild, answered, bare};
 use super::source::{Runs, Source};
-use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
-use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
-use crate::stream::{Cause, Class, Content, Event, Offset, write};
+use crate::dispatch::journal;
+use crate::limits::{ANSWERS, FAN_OUT};
+use crate::store::{EntityRow, Registration, SqlError, Tx};
+use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
 
 /// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
 pub(crate) fn wake(
@@ -16,7 +17,7 @@ pub(crate) fn wake(
     events: &[Event<'_>],
     end: Offset,
     runs: &Runs,
-    cause: Cause,
+    cause: Cause<'_>,
 ) -> Result<(), SqlError> {
     if events.is_empty() || cause.class == Class::Never {
         return Ok(());
@@ -43,12 +44,15 @@ pub(crate) fn wake(
     }
 }
 
-/// A wake that waited for its turn is written now.
+/// A wake row that an earlier release let wait for its turn is written now: it is its dispatch that waits.
 pub(crate) fn release(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(waiting) = tx.waiting_wake(id)? else { return Ok(()) };
     tx.delete_waiting_wake(id)?;
     match tx.entity_by_id(waiting.subscriber)? {
-        Some(subscriber) => append(tx, &subscriber, &waiting.event, waiting.depth),
+        Some(subscriber) => {
+            let cause = Cause { depth: waiting.depth, why: Why::Waited, ..Cause::outside(Class::Never) };
+            append(tx, &subscriber, &waiting.event, cause)
+        }
         None => Ok(()),
     }
 }
@@ -83,7 +87,7 @@ fn deliver(
     answers: &mut Answers<'_>,
     depth: i64,
 ) -> Result<(), SqlError> {
-    let Some(mut subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
+    let Some(subscriber) = tx.entity_by_id(registration.subscriber)? else { return Ok(()) };
     let child = source.entity.as_ref().filter(|s| s.parent.as_deref() == Some(&subscriber.url));
     let finished = match (child, &found.run) {
         (Some(child), Some(status)) if registration.include_response => {
@@ -91,6 +95,14 @@ fn deliver(
         }
         (Some(child), Some(status)) => Some(bare(child, status)),
         _ => None,
+    };
+    let matched = Matched {
+        registration: registration.id,
+        source: &source.name,
+        position,
+        collection: &found.change.collection,
+        kind: found.change.kind,
+        key: &found.change.key,
     };
     let timestamp = tx.now.iso();
     let row = Row {
@@ -106,29 +118,21 @@ fn deliver(
         headers: Headers { operation: "insert" },
     };
     let event = serde_json::to_string(&row).expect("our own values serialise");
-    if depth <= DEPTH {
-        return append(tx, &subscriber, &event, depth);
-    }
-    // Too deep to be honest haste: from here on one entity's wakes stand apart, and none is lost.
-    let turn = subscriber.next_wake.max(tx.now);
-    subscriber.next_wake = turn + SPACING;
-    tx.update_entity(&subscriber)?;
-    if turn <= tx.now || event.len() > MAX_VALUE {
-        return append(tx, &subscriber, &event, depth);
-    }
-    tx.count(|c| c.wakes_slowed += 1);
-    let id = tx.insert_waiting_wake(subscriber.id, &event, depth)?;
-    tx.arm(turn, TimerKind::Wake, id)
+    append(tx, &subscriber, &event, Cause { depth, why: Why::Wake(&matched), ..Cause::outside(Class::Never) })
 }
 
-fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, depth: i64) -> Result<(), SqlError> {
+fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, cause: Cause<'_>) -> Result<(), SqlError> {
     let stream = tx.stream_by_id(subscriber.id)?.filter(|s| !s.closed);
     let Some(mut stream) = stream.filter(|_| subscriber.status.accepts_writes()) else {
         tx.count(|c| c.wakes_suppressed += 1);
+        if let Why::Wake(matched) = cause.why {
+            let why = format!("the entity is {}", subscriber.status.as_str());
+            journal::suppressed(tx, subscriber, matched, &why)?;
+        }
         return Ok(());
     };
     tx.count(|c| c.wakes += 1);
-    write(tx, &mut stream, &Content::Json(vec![event]), Cause { depth, ..Cause::outside(Class::Never) })?;
+    write(tx, &mut stream, &Content::Json(vec![event]), cause)?;
     Ok(())
 }
 

@@ -7,8 +7,10 @@ mod evaluate;
 mod finished;
 pub(crate) mod register;
 mod source;
+mod why;
 
 pub use condition::{Condition, Op};
 pub(crate) use deliver::{release, wake};
 pub use evaluate::{Change, Match, evaluate};
 pub(crate) use source::{Source, project_runs};
+pub use why::why_not;

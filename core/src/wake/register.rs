@@ -9,6 +9,7 @@ use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, failure};
 use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, NewRegistration, SqlError, Tx};
+use crate::stream::Offset;
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Span;
 
@@ -181,6 +182,7 @@ fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Resu
         include_response: asked.include_response,
         debounce: asked.debounce,
         timeout: asked.timeout,
+        since: tail(tx, source)?,
     };
     if !replace(tx, &new)? {
         return Ok(());
@@ -190,6 +192,15 @@ fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Resu
     }
     tx.insert_registration(&new, tx.now)?;
     Ok(())
+}
+
+/// Where a source ends now: an entity's main stream, or a plain one.
+fn tail(tx: &Tx<'_>, source: &str) -> Result<Offset, SqlError> {
+    let stream = match tx.entity(source)? {
+        Some(entity) => tx.stream_by_id(entity.id)?,
+        None => tx.stream(source)?,
+    };
+    Ok(stream.map_or(Offset::ZERO, |s| s.tail))
 }
 
 /// Clears the way for a registration: one stays under a manifest key, one for the same source and condition without.

@@ -4,10 +4,12 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::UnknownRunner;
+use crate::dispatch::lock::ForkInProgress;
+use crate::dispatch::machine::Refusal as Unclaimed;
 use crate::dispatch::{enrich, status};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
-use crate::store::{Kind, Tx};
+use crate::store::{Kind, SubscriptionRow, Tx};
 use crate::subscription::{self, primary};
 
 failure! {
@@ -57,32 +59,36 @@ pub(crate) fn claim(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if subscription.kind != (Kind::Runner { runner: id.clone() }) {
         return Err(ForeignSubscription.into());
     }
-    if let Some(wake) = subscription.wake.as_ref().filter(|w| w.held) {
-        return Err(AlreadyClaimed { holder: wake.holder.clone().unwrap_or_default() }.into());
-    }
-    let links = tx.links(subscription.id)?;
-    if let Some(first) = links.first().and_then(|l| l.stream) {
-        // Paused or at its end: there is nothing to do, and nothing is acknowledged.
-        if !status::admits(tx, first)? {
-            return Ok(Response::json(StatusCode::OK, &json!({ "done": true })).into());
+    match subscription::take(tx, &mut subscription, &id)? {
+        Ok(()) => {}
+        Err(Unclaimed::NotAdmitted) => return not_admitted(tx, &subscription),
+        Err(Unclaimed::AlreadyClaimed) => {
+            let holder = subscription.wake.and_then(|w| w.holder).unwrap_or_default();
+            return Err(AlreadyClaimed { holder }.into());
         }
+        // Kept, since the wake that was about nothing is ended.
+        Err(_) => return Ok(Refusal::from(NoPendingWork).response().into()),
     }
-    let Some(next) = primary(&links).filter(|l| l.is_pending()).and_then(|l| l.stream) else {
-        if subscription.wake.is_some() {
-            // Announced, and its stream has gone since: nothing must wait for it.
-            subscription::end(tx, &mut subscription)?;
-            return Ok(Refusal::from(NoPendingWork).response().into());
-        }
-        return Err(NoPendingWork.into());
-    };
-    if subscription.wake.is_none() {
-        subscription::begin(tx, &mut subscription, next)?;
-    }
-    subscription::hold(tx, &mut subscription, Some(&id))?;
     tx.update_subscription(&subscription)?;
+    let links = tx.links(subscription.id)?;
     let notification = enrich::claim(tx, &subscription, &links)?;
-    status::claimed(tx, next)?;
+    if let Some(wake) = &subscription.wake {
+        status::claimed(tx, wake.trigger)?;
+    }
     let mut response = Response::empty(StatusCode::OK).with("content-type", "application/json; charset=utf-8");
     response.body = notification.to_string().into_bytes();
     Ok(response.into())
+}
+
+/// Paused or at its end: there is nothing to do, and nothing is acknowledged. Read by a fork: later.
+fn not_admitted(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Result<Done, Error> {
+    let links = tx.links(subscription.id)?;
+    let entity = match primary(&links).and_then(|l| l.stream) {
+        Some(stream) => tx.entity_by_id(stream)?,
+        None => None,
+    };
+    match entity {
+        Some(entity) if entity.locked && entity.status.dispatches() => Err(ForkInProgress.into()),
+        _ => Ok(Response::json(StatusCode::OK, &json!({ "done": true })).into()),
+    }
 }

@@ -101,7 +101,7 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         "dispatch": {
             "entities_with_active_claim": active.len(),
             "entities_with_outstanding_wake": outstanding,
-            "entities_with_pending_work": outstanding,
+            "entities_with_pending_work": read.pending_of_runner(&runner.id)?,
         },
         "health": { "status": status, "issues": issues },
     });

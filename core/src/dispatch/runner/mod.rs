@@ -71,7 +71,7 @@ impl<'a> View<'a> {
 }
 
 /// The runner that the path names, if the caller owns it.
-fn own<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<RunnerRow, Error> {
+pub(super) fn own<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<RunnerRow, Error> {
     let by = call.by()?;
     let runner = read.runner(&call.decoded("id")?)?.ok_or(UnknownRunner)?;
     if runner.owner == by.url() { Ok(runner) } else { Err(NotTheOwner.into()) }
