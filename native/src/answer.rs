@@ -40,7 +40,7 @@ pub(crate) fn refuse(busy: Busy, path: &str) -> Answer {
     let (code, message, retry_after) = match busy {
         Busy::Queue => ("OVERLOADED", "more requests are waiting than the server keeps in line; try again", "1"),
         Busy::LiveReaders => ("OVERLOADED", "more live readers are connected than the server keeps; try again", "5"),
-        Busy::Stopping => ("SHUTTING_DOWN", "the server is shutting down; try again", "1"),
+        Busy::Stopping => ("SERVER_STOPPING", "Server is shutting down", "1"),
         Busy::Failed => ("STORE_UNAVAILABLE", "the store could not be read; try again", "1"),
     };
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with("retry-after", retry_after);

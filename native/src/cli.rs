@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reveille::reveille_core::config::StreamRoot;
 use reveille::reveille_core::egress::Allowed;
+use reveille::reveille_core::limits::WAKES_A_MINUTE;
 
-use crate::run;
+use crate::{ask, run};
 
 /// The control plane that wakes agents.
 ///
@@ -39,6 +40,15 @@ pub(crate) enum Command {
     /// Make any program an agent: it gets each wake as JSON on standard input
     #[command(after_long_help = run::HELP)]
     Run(run::Args),
+    /// Say why an entity is awake or asleep, what it waits for, and what happens next
+    #[command(after_help = ask::EXPLAIN)]
+    Explain(ask::Explain),
+    /// Look whether every entity is dispatched in exactly one way and nothing was forgotten
+    #[command(after_help = ask::CHECK)]
+    Check(ask::Check),
+    /// Take back what was given up because nobody answered
+    #[command(after_help = ask::REVIVE)]
+    Revive(ask::Revive),
 }
 
 /// Where a server listens, keeps its data, and may call.
@@ -63,6 +73,11 @@ pub(crate) struct At {
     /// Serve /metrics on this address instead, without authentication
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics_addr: Option<SocketAddr>,
+
+    /// How many wakes an entity may begin in a minute before it is slowed down, with ten minutes' worth at once; 0 for
+    /// as many as come
+    #[arg(long, default_value_t = WAKES_A_MINUTE, value_name = "N")]
+    pub(crate) wakes_per_minute: u32,
 
     /// Let webhooks call this host, by http and https, wherever it is; once for each host
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -131,7 +146,8 @@ Examples:
   reveille demo                                     watch agents wake each other
   reveille dev                                      a server to develop against, on http://127.0.0.1:4437
   reveille serve --api-keys keys.txt                a server that knows its callers
-  reveille run --type worker -- ./agent.sh          take the work of `worker` entities with a program of yours";
+  reveille run --type worker -- ./agent.sh          take the work of `worker` entities with a program of yours
+  reveille explain /worker/a                        why it is awake or asleep, and what comes next";
 
 const DEMO: &str = "\
 Nothing is needed beside this binary. When the timeline has run, the server stays up and prints what to try next.";

@@ -144,7 +144,7 @@ impl<S: Sql> Host<S> {
             commands.push(Command::Tick { budget: self.budget });
             self.note_lag();
         }
-        commands.extend(jobs.drain(..).map(|job| self.command(job)));
+        commands.extend(jobs.drain(..).filter_map(|job| self.command(job)));
         if commands.is_empty() {
             return;
         }
@@ -168,8 +168,12 @@ impl<S: Sql> Host<S> {
         }
     }
 
-    fn command(&mut self, job: Job) -> Command {
-        match job {
+    fn command(&mut self, job: Job) -> Option<Command> {
+        Some(match job {
+            Job::Stop => {
+                self.engine.stop();
+                return None;
+            }
             Job::Outcome(effect, result) => Command::Outcome { effect, result },
             Job::Touch(touch) => Command::Touch(touch),
             Job::Request(request, reply) => {
@@ -178,7 +182,7 @@ impl<S: Sql> Host<S> {
                 self.waiting.insert(ticket, reply);
                 Command::Request { ticket, request }
             }
-        }
+        })
     }
 
     /// Sizes the next tick by a batch whose tick used up its budget, so that such a batch takes about [`TICK`].

@@ -1,5 +1,6 @@
 //! The `reveille` binary: reads the command line, starts what it asks for, stops when told.
 
+mod ask;
 mod cli;
 mod client;
 mod demo;
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use reveille::reveille_core::Virtual;
+use reveille::reveille_core::dispatch::Budget;
 use reveille::reveille_core::tenant::{ApiKeys, Authentication};
 use reveille::{Running, Server, StartError};
 use tracing_subscriber::filter::Targets;
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
             },
             Command::Demo(at) => demo::run(at.apply(Server::dev()), start).await,
             Command::Run(args) => run::run(args).await,
+            Command::Explain(args) => ask::explain(args).await,
+            Command::Check(args) => ask::check(args).await,
+            Command::Revive(args) => ask::revive(args).await,
         }
     })
 }
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
 impl At {
     fn apply(self, server: Server) -> Server {
         let mut server = server.host(self.host).port(self.port).data_dir(self.data_dir);
+        server = server.wakes(Budget::a_minute(self.wakes_per_minute));
         if let Some(url) = self.public_url {
             server = server.public_url(url);
         }

@@ -86,7 +86,7 @@ impl Metrics {
         out.one(
             "wakes_slowed_total",
             "counter",
-            "Wakes spaced out because their chain of causes is too deep.",
+            "Dispatches that had to wait for their turn: budgets used up, causes too deep.",
             counts.wakes_slowed,
         );
         out.one(
@@ -96,6 +96,7 @@ impl Metrics {
             counts.wakes_suppressed,
         );
         out.one("dispatches_total", "counter", "Dispatches begun.", counts.dispatches);
+        out.one("dead_letters_total", "counter", "Dispatches that were given up.", counts.dead_letters);
         out.one("leases_expired_total", "counter", "Leases that ended without a done.", counts.leases_expired);
         out.0
     }

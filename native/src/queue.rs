@@ -20,6 +20,8 @@ pub(crate) enum Job {
     Outcome(EffectId, Fetched),
     /// Remember what a read has touched.
     Touch(Touch),
+    /// Start no delivery any more.
+    Stop,
 }
 
 /// The inbox.
@@ -72,6 +74,11 @@ impl Queue {
         if !state.closed && state.jobs.len() < self.bound && state.touched.insert(touch) {
             self.put(&mut state, Job::Touch(touch));
         }
+    }
+
+    /// Has no delivery start any more; all else goes on.
+    pub(crate) fn stop(&self) {
+        self.put(&mut self.lock(), Job::Stop);
     }
 
     /// Takes no more requests; what is in line is still done.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_core::config::StreamRoot;
+use reveille_core::dispatch::Budget;
 use reveille_core::egress::Allowed;
 use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
@@ -149,6 +150,13 @@ impl Server {
         self
     }
 
+    /// How many wakes an entity may begin before it is slowed down; 60 a minute by default, and ten minutes' worth at once.
+    #[must_use]
+    pub fn wakes(mut self, budget: Budget) -> Self {
+        self.config.wakes = budget;
+        self
+    }
+
     /// A clock that only `POST /_reveille/dev/clock` moves, and ids that follow from a seed; for tests.
     #[must_use]
     pub fn virtual_time(mut self, virtual_time: Virtual) -> Self {
@@ -285,9 +293,10 @@ impl Running {
         self.engine.ended().await;
     }
 
-    /// Stops: accepts nothing more, answers what was accepted, ends live reads, folds the log into the database.
+    /// Stops: starts no delivery and accepts nothing more, answers what was accepted, ends live reads, folds the log into the database.
     pub async fn shutdown(self) {
         let Self { stop, serving, mut engine, metrics, queue, .. } = self;
+        queue.0.stop();
         let _ = stop.send(true);
         let _ = serving.await;
         let idle = async {

@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     'allow-webhook': { type: 'string', multiple: true, default: [] },
     'stream-root': { type: 'string', default: '' },
     'long-poll': { type: 'string', default: '' },
+    'wakes-per-minute': { type: 'string', default: '' },
   },
 })
 const publicUrl = options['public-url'] ?? `http://${options.host}:${options.port}`
@@ -44,6 +45,7 @@ function config() {
     `(name = "REVEILLE_ALLOW_WEBHOOKS", text = ${text(options['allow-webhook'].join(' '))})`,
     `(name = "REVEILLE_STREAM_ROOT", text = ${text(options['stream-root'])})`,
     `(name = "REVEILLE_LONG_POLL", text = ${text(options['long-poll'])})`,
+    `(name = "REVEILLE_WAKES_PER_MINUTE", text = ${text(options['wakes-per-minute'])})`,
   ]
   return `# Written by tests/serve; it is written again at each start.
 using Workerd = import "/workerd/workerd.capnp";

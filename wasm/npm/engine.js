@@ -91,6 +91,11 @@ export class Engine extends Replaceable {
     this.#suspects = Math.max(this.#suspects - 1, 0)
   }
 
+  /** From now on no delivery starts; all else goes on. */
+  stop() {
+    this.call((tenant) => tenant.stop())
+  }
+
   /** In how many milliseconds the next timer is due; nothing when none is. */
   deadline() {
     return this.call((tenant) => tenant.nextDeadline(Date.now()))

@@ -90,6 +90,11 @@ export class Host {
   /** Answers what has been accepted, ends what is live and lets go of the database. */
   close() {
     if (this.#closed) return
+    try {
+      this.#engine.stop()
+    } catch {
+      // What cannot be opened starts nothing either.
+    }
     while (this.#queue.length > 0) this.#flush()
     this.#closing.abort()
     clearTimeout(this.#timer)

@@ -57,6 +57,11 @@ export interface RouterOptions {
   longPoll?: number
   /** How long an SSE connection lives, in milliseconds: 60,000. */
   sse?: number
+  /**
+   * How many wakes an entity may begin in a minute before it is slowed down, with ten minutes' worth at once: 60; 0 for as
+   * many as come.
+   */
+  wakesPerMinute?: number
   /** Makes outbound requests instead of the platform's `fetch`. */
   fetch?: typeof fetch
   /** Takes what goes wrong inside; `console.error` by default. */

@@ -2,7 +2,7 @@
 // and an example of a host around the router.
 //
 //   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL] [--allow-webhook HOST[:PORT]]…
-//     [--stream-root PATH] [--long-poll MS]
+//     [--stream-root PATH] [--long-poll MS] [--wakes-per-minute N]
 //
 // SIGTERM ends it: what was accepted is answered first.
 
@@ -25,6 +25,7 @@ const { values: options } = parseArgs({
     'allow-webhook': { type: 'string', multiple: true },
     'stream-root': { type: 'string' },
     'long-poll': { type: 'string' },
+    'wakes-per-minute': { type: 'string' },
   },
 })
 if (!options.port || !options['data-dir']) {
@@ -40,6 +41,7 @@ const router = createRouter({
   allowWebhooks: options['allow-webhook'],
   streamRoot: options['stream-root'],
   longPoll: options['long-poll'] && Number(options['long-poll']),
+  wakesPerMinute: options['wakes-per-minute'] && Number(options['wakes-per-minute']),
   open: (tenant) => openDatabase(join(options['data-dir'], `${tenant}.sqlite`)),
 })
 await router.open() // timers that fell due meanwhile do not wait for a request

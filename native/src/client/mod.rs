@@ -2,6 +2,7 @@
 //! wake. It knows the wire and none of the server's insides.
 
 mod answer;
+pub(crate) mod caller;
 pub(crate) mod sse;
 pub(crate) mod tail;
 pub(crate) mod wake;

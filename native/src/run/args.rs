@@ -1,20 +1,15 @@
 //! The command line of `reveille run`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::http_url;
 use crate::client::Client;
+use crate::client::caller::Caller;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The entity type whose work to take; registered, with its work going to this runner
     #[arg(long = "type", value_name = "NAME")]
     pub(crate) entity_type: String,
-
-    /// The server to work for
-    #[arg(long, default_value = "http://127.0.0.1:4437", value_name = "URL", value_parser = http_url)]
-    pub(crate) server: String,
 
     /// The runner's id; runners of one id share its work [default: runner-NAME]
     #[arg(long, value_name = "ID")]
@@ -28,17 +23,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = places)]
     pub(crate) concurrency: usize,
 
-    /// As whom to call a development server, such as user:alice
-    #[arg(long, value_name = "PRINCIPAL")]
-    pub(crate) principal: Option<String>,
-
-    /// The API key for a production server
-    #[arg(long, value_name = "KEY", env = "REVEILLE_API_KEY", hide_env_values = true)]
-    pub(crate) api_key: Option<String>,
-
-    /// A file that holds the API key, where other users cannot see it in the list of processes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    caller: Caller,
 
     /// How long programs may finish after a signal, before their work is given back
     #[arg(long, default_value_t = 8, value_name = "SECONDS")]
@@ -69,22 +55,7 @@ impl Args {
 
     /// A client for the server, as the caller that was asked for.
     pub(super) fn client(&self) -> Result<Client, String> {
-        let mut client = Client::new(&self.server).map_err(|error| format!("--server {}: {error}", self.server))?;
-        if let Some(principal) = &self.principal {
-            let refuse = |_| format!("--principal: `{principal}` cannot be a header's value");
-            client = client.principal(principal).map_err(refuse)?;
-        }
-        let key = match &self.api_key_file {
-            Some(file) => {
-                let refuse = |error| format!("--api-key-file {}: {error}", file.display());
-                Some(std::fs::read_to_string(file).map_err(refuse)?)
-            }
-            None => self.api_key.clone(),
-        };
-        match key {
-            Some(key) => client.api_key(key.trim()).map_err(|_| "the API key cannot be a header's value".to_owned()),
-            None => Ok(client),
-        }
+        self.caller.client()
     }
 }
 

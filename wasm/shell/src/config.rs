@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Once;
 
 use reveille_core::config::StreamRoot;
+use reveille_core::dispatch::Budget;
 use reveille_core::tenant::{ApiKeys, Authentication};
 use reveille_core::{Config, Span, Time, Virtual};
 use wasm_bindgen::prelude::*;
@@ -48,6 +49,10 @@ extern "C" {
     /// How long a long-poll waits, in milliseconds.
     #[wasm_bindgen(method, getter, js_name = longPoll)]
     fn long_poll(this: &Settings) -> Option<f64>;
+
+    /// How many wakes an entity may begin in a minute, for ever.
+    #[wasm_bindgen(method, getter, js_name = wakesPerMinute)]
+    fn wakes_per_minute(this: &Settings) -> Option<f64>;
 
     /// How long an SSE connection lives, in milliseconds.
     #[wasm_bindgen(method, getter)]
@@ -94,6 +99,12 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
             return Err(wrong("longPoll", &format!("`{millis}` is not a number of milliseconds up to an hour")));
         }
         config.long_poll = Span::millis(millis as i64);
+    }
+    if let Some(wakes) = settings.wakes_per_minute() {
+        if !(0.0..=1_000_000.0).contains(&wakes) {
+            return Err(wrong("wakesPerMinute", &format!("`{wakes}` is not a number of wakes up to a million")));
+        }
+        config.wakes = Budget::a_minute(wakes as u32);
     }
     if let Some(millis) = settings.sse() {
         config.sse = Span::millis(millis as i64);

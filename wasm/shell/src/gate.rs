@@ -62,7 +62,7 @@ impl Gate {
         let (code, message) = match why {
             "queue" => ("OVERLOADED", "more requests are waiting than the server keeps in line; try again"),
             "live" => ("OVERLOADED", "more live readers are connected than the server keeps; try again"),
-            "closing" => ("SHUTTING_DOWN", "the server is shutting down; try again"),
+            "closing" => ("SERVER_STOPPING", "Server is shutting down"),
             "restarted" => ("ENGINE_RESTARTED", "the engine was restarted while the request waited; try again"),
             _ => ("STORE_UNAVAILABLE", "the store cannot be used; try again"),
         };

@@ -65,6 +65,11 @@ impl Tenant {
         self.queue.push(Command::Touch(Touch::Stream(stream as i64)));
     }
 
+    /// From now on no fetch starts: the host is about to close.
+    pub fn stop(&mut self) {
+        self.engine.stop();
+    }
+
     /// Runs what is queued as one batch and hands everything to `out`.
     pub fn run(&mut self, now: f64, entropy: &[u8], out: &Outbox) {
         let commands = std::mem::take(&mut self.queue);

@@ -1,0 +1,48 @@
+//! Commands that ask a running server: why an entity is awake or asleep, and whether all is as it should be. Words for
+//! people, JSON for programs.
+
+mod check;
+mod explain;
+mod revive;
+
+use std::process::ExitCode;
+
+use crate::client::Failure;
+
+pub(crate) use self::check::{CHECK, Check, check};
+pub(crate) use self::explain::{EXPLAIN, Explain, explain};
+pub(crate) use self::revive::{REVIVE, Revive, revive};
+
+/// The path of an entity, as a URL holds it: `/horton/a`, also without its slash.
+fn entity(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/').trim_end_matches("/main");
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        [kind, id] if !kind.is_empty() && !id.is_empty() => Ok(path),
+        _ => Err("an entity such as /horton/a: its type and its id".to_owned()),
+    }
+}
+
+fn failed(server: &str, failure: &Failure) -> ExitCode {
+    crate::complain(&format!("{server}: {failure}"), crate::FAILURE)
+}
+
+fn refused(message: &str) -> ExitCode {
+    crate::complain(message, crate::REFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_is_a_type_and_an_id() {
+        for given in ["/horton/a", "horton/a", "/horton/a/", "/horton/a/main"] {
+            assert_eq!(entity(given), Ok("/horton/a".to_owned()));
+        }
+        for given in ["", "/", "horton", "/horton/", "/a/b/c", "//a"] {
+            assert!(entity(given).is_err(), "{given}");
+        }
+    }
+}
