@@ -15,8 +15,8 @@ const DELAY = 1_000
 const note = (key) => [change('note', key, {})]
 const signal = (name) => ({ w, url }) => w.post(`/_electric/entities${url}/signal`, { signal: name })
 
-// What happens to an agent, and which row on its stream tells of it. `prepare` is what must be there before; what
-// comes of itself needs no `happen`.
+// What happens to an agent, which row on its stream tells of it, and how its journal begins. `prepare` is what must be
+// there before; what comes of itself needs no `happen`.
 const causes = {
   'a message': { happen: ({ w, url }) => w.send(url, 'go'), tells: 'inbox' },
   'a delayed send': { prepare: ({ w, url }) => w.send(url, 'go', { afterMs: DELAY }), tells: 'inbox' },
