@@ -18,9 +18,9 @@ const signal = (name) => ({ w, url }) => w.post(`/_electric/entities${url}/signa
 // What happens to an agent, which row on its stream tells of it, and how its journal begins. `prepare` is what must be
 // there before; what comes of itself needs no `happen`.
 const causes = {
-  'a message': { happen: ({ w, url }) => w.send(url, 'go'), tells: 'inbox' },
-  'a delayed send': { prepare: ({ w, url }) => w.send(url, 'go', { afterMs: DELAY }), tells: 'inbox' },
-  'the first message of a spawn': { spawns: true, happen: (cell) => cell.spawn({ initialMessage: 'go' }), tells: 'inbox' },
+  'a message': { happen: ({ w, url }) => w.send(url, 'go'), tells: 'inbox', begins: ['appended'] },
+  'a delayed send': { prepare: ({ w, url }) => w.send(url, 'go', { afterMs: DELAY }), tells: 'inbox', begins: ['appended'] },
+  'the first message of a spawn': { spawns: true, happen: (cell) => cell.spawn({ initialMessage: 'go' }), tells: 'inbox', begins: ['appended'] },
   'a child that finishes': {
     async prepare(cell) {
       const wake = { subscriberUrl: cell.url, condition: 'runFinished' }
@@ -28,6 +28,7 @@ const causes = {
     },
     happen: ({ child }) => child.append(run('run-0', 'done')),
     tells: 'wake',
+    begins: ['evaluated', 'appended'],
   },
   'a change on an observed entity': {
     async prepare(cell) {
@@ -36,6 +37,7 @@ const causes = {
     },
     happen: ({ source }) => source.append(note('n')),
     tells: 'wake',
+    begins: ['evaluated', 'appended'],
   },
   'a change on an observed stream': {
     async prepare(cell) {
@@ -45,10 +47,11 @@ const causes = {
     },
     happen: ({ w, source }) => w.post(source, note('n')),
     tells: 'wake',
+    begins: ['evaluated', 'appended'],
   },
-  'SIGINT': { happen: signal('SIGINT'), tells: 'signal' },
-  'SIGHUP': { happen: signal('SIGHUP'), tells: 'signal' },
-  'SIGUSR': { happen: signal('SIGUSR'), tells: 'signal' },
+  'SIGINT': { happen: signal('SIGINT'), tells: 'signal', begins: ['appended'] },
+  'SIGHUP': { happen: signal('SIGHUP'), tells: 'signal', begins: ['appended'] },
+  'SIGUSR': { happen: signal('SIGUSR'), tells: 'signal', begins: ['appended'] },
   'SIGCONT after a message to a paused agent': {
     async prepare(cell) {
       await signal('SIGSTOP')(cell)
@@ -56,15 +59,17 @@ const causes = {
     },
     happen: signal('SIGCONT'),
     tells: 'inbox',
+    begins: ['appended'],
   },
 }
 
 // How an agent is told. `next` waits for an announcement, `claim` makes a wake with a write token of it, `untaken` are
 // those that nobody has taken. What is announced and not claimed comes again as the generation `unclaimed`: a webhook
-// was leased when it was taken, a runner's event was not.
+// was leased when it was taken, a runner's event was not. `lost` is what the journal has of that.
 const transports = {
   webhook: {
     unclaimed: 2,
+    lost: ['emitted', 'claimed', 'expired', 'pending'],
     async consumer({ w, url }) {
       const hook = await w.hook()
       return {
@@ -88,6 +93,7 @@ const transports = {
   },
   runner: {
     unclaimed: 1,
+    lost: [],
     async consumer({ w, type, id }) {
       const runner = await w.runner(`${type}-${id}`)
       return {
@@ -120,6 +126,7 @@ const fates = {
     yield 10 * LEASE
     await cell.isQuiet()
     await cell.isOver(wake)
+    await cell.became('emitted', 'claimed', 'done')
   },
 
   async *'the agent dies before the claim'(cell) {
@@ -132,6 +139,7 @@ const fates = {
     if (cell.transport.unclaimed > 1) await cell.isOver(lost)
     assert.equal((await consumer.late(lost)).status, 409)
     await cell.endsWell(wake)
+    await cell.became(...cell.transport.lost, 'emitted', 'claimed', 'done')
   },
 
   async *'the agent dies after the claim'(cell) {
@@ -147,6 +155,7 @@ const fates = {
     assert.deepEqual(wake.body.streams, lost.body.streams, 'the same work')
     await cell.isOver(lost)
     await cell.endsWell(wake)
+    await cell.became('emitted', 'claimed', 'expired', 'pending', 'emitted', 'claimed', 'done')
   },
 
   async *'the agent dies after its writes'(cell) {
@@ -160,6 +169,7 @@ const fates = {
     assert.deepEqual(await cell.notes(), ['half'])
     await cell.isOver(lost)
     await cell.endsWell(wake, ['half'])
+    await cell.became('emitted', 'claimed', 'expired', 'pending', 'emitted', 'claimed', 'done')
   },
 
   async *'the agent says twice that it is done'(cell) {
@@ -175,6 +185,7 @@ const fates = {
     await next.append(note('more'))
     assert.deepEqual((await next.done()).json, { ok: true, next_wake: false })
     await cell.isFree()
+    await cell.became('emitted', 'claimed', 'done', 'appended', 'emitted', 'claimed', 'done')
   },
 
   async *'the agent is done too late'(cell) {
@@ -189,6 +200,7 @@ const fates = {
     await cell.endsWell(wake)
     fenced(await slow.done())
     await cell.isFree()
+    await cell.became('emitted', 'claimed', 'expired', 'pending', 'emitted', 'claimed', 'done')
   },
 
   async *'another says that it is done'(cell) {
@@ -214,6 +226,7 @@ const fates = {
     fenced(await wake.callback({ ...body, epoch: 3 }))
     await cell.isHeld(2)
     await cell.endsWell(wake)
+    await cell.became('emitted', 'claimed', 'done', 'pending', 'emitted', 'claimed', 'done')
     assert.equal((await other.heartbeat()).status, 200)
   },
 }
@@ -228,6 +241,7 @@ const restarts = {
     await cell.endsWell(await cell.claim(1))
     yield 10 * LEASE
     await cell.isQuiet()
+    await cell.became('emitted', 'claimed', 'done')
   },
 
   async *'the server restarts before the claim'(cell) {
@@ -240,6 +254,7 @@ const restarts = {
     await cell.endsWell(wake)
     yield 10 * LEASE
     await cell.isQuiet()
+    await cell.became('emitted', 'claimed', 'done')
   },
 
   async *'the server restarts during the claim'(cell) {
@@ -253,6 +268,7 @@ const restarts = {
     await cell.endsWell(wake, ['before'])
     yield 10 * LEASE
     await cell.isQuiet()
+    await cell.became('emitted', 'claimed', 'done')
   },
 
   async *'the server restarts, and the agent is dead'(cell) {
@@ -265,6 +281,7 @@ const restarts = {
     const wake = await cell.claim(2)
     await cell.isOver(lost)
     await cell.endsWell(wake)
+    await cell.became('emitted', 'claimed', 'expired', 'pending', 'emitted', 'claimed', 'done')
   },
 }
 
@@ -312,7 +329,8 @@ class Cell {
   }
 
   async isHeld(generation) {
-    assert.equal((await this.w.entity(this.url)).status, 'running')
+    const { status, dispatch } = await this.w.explain(this.url)
+    assert.deepEqual([status, dispatch.state, dispatch.generation], ['running', 'claimed', generation])
     const held = await this.consumer.holds()
     if (held) assert.deepEqual(held, [generation], 'the runner’s claims')
   }
@@ -339,13 +357,20 @@ class Cell {
   async endsWell(wake, before = []) {
     await wake.append(note('last'))
     assert.deepEqual((await wake.done()).json, { ok: true, next_wake: false })
-    assert.equal((await this.w.entity(this.url)).status, 'idle')
+    const { status, dispatch, pending } = await this.w.explain(this.url)
+    assert.deepEqual([status, dispatch.state, pending], ['idle', 'idle', null])
     await this.isFree()
     await this.isOver(wake)
     await this.isQuiet()
     assert.deepEqual(await this.notes(), [...before, 'last'])
     const told = await this.w.events(this.url, this.cause.tells)
     assert.equal(told.length, this.cause.tells === 'inbox' ? 1 + this.#more : 1, 'each event is told once')
+  }
+
+  /** What became of it, from its first announcement on; who came too late aside. */
+  async became(...expected) {
+    const steps = (await this.w.journal(this.url)).filter((step) => step.what !== 'fenced')
+    assert.deepEqual(steps.map((step) => step.what), [...this.cause.begins, ...expected])
   }
 
   async notes() {

@@ -258,4 +258,8 @@ test('the subscription ids of the protocol', async (t) => {
   const own = targets({ type: 'webhook', url: hook.url, subscription_id: 'webhook:horton' })
   await w.spawn('horton-2', 'demo', { dispatch_policy: own, initialMessage: 'go' })
   assert.equal((await w.woken(hook)).body.subscription_id, `webhook:horton:${sha16('/horton-2/demo')}`)
+
+  // Without an id of its own, ours is the entity's besides.
+  const plain = await w.spawn('horton-2', 'plain', { dispatch_policy: webhook({ url: 'http://localhost:3000/electric-agents' }) })
+  assert.equal((await w.explain(plain.url)).dispatch.subscription, `webhook:1f2fbc4572158ce9:${sha16(plain.url)}`)
 })
