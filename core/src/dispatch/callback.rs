@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::journal::{self, step};
 use super::lock::ForkInProgress;
+use super::machine::Event;
 use super::{status, write_token};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
@@ -56,8 +57,11 @@ pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if ask.done {
         answer["next_wake"] = subscription::end(tx, &mut subscription, Ending::Done)?.into();
     } else {
-        subscription::hold(tx, &mut subscription, None)?;
+        // Who calls before the webhook has answered has taken the wake, too.
+        let taken = subscription.wake.as_ref().filter(|w| !w.held && ask.wake.is_none()).map(|w| w.trigger);
+        subscription::hold(tx, &mut subscription, Event::Heartbeat)?;
         tx.update_subscription(&subscription)?;
+        taken.map_or(Ok(()), |entity| status::claimed(tx, entity))?;
         if ask.wake.is_none() {
             answer["next_wake"] = false.into();
         }

@@ -61,6 +61,11 @@ pub struct Facts {
     pub in_time: bool,
 }
 
+impl Facts {
+    /// Nothing is in the way of a wake.
+    pub const OPEN: Self = Self { pending: true, admitted: true, in_time: true };
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -217,8 +222,7 @@ mod tests {
         Event::Revive,
     ];
 
-    /// Something is pending, its entity may be woken, and it is its turn.
-    const OPEN: Facts = Facts { pending: true, admitted: true, in_time: true };
+    const OPEN: Facts = Facts::OPEN;
 
     /// For each event: the state after it and what is done, from each state in turn, while nothing is in the way.
     #[test]

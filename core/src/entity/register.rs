@@ -43,6 +43,22 @@ failure! {
     "Serve endpoint returned name \"{found}\" but expected \"{wanted}\""
 }
 
+failure! {
+    /// A manifest's policy is none.
+    BadPolicy { complaints: String } => BAD_REQUEST "INVALID_REQUEST",
+    "default_dispatch_policy does not match dispatch policy schema: {complaints}"
+}
+
+impl BadPolicy {
+    fn of(complaints: &[(String, String)]) -> Self {
+        let all: Vec<String> = complaints
+            .iter()
+            .map(|(path, message)| format!("{} {message}", if path.is_empty() { "/" } else { path }))
+            .collect();
+        Self { complaints: all.join("; ") }
+    }
+}
+
 /// Registers a type: 201. One that only names its serve endpoint waits for what that says about it.
 pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
@@ -124,7 +140,8 @@ struct Asked {
     slash_commands: Option<Box<RawValue>>,
     collections: Option<Box<RawValue>>,
     serve_endpoint: Option<String>,
-    policy: Option<Policy>,
+    /// The policy, or what is wrong with a manifest's: that is said last.
+    policy: Option<Result<Policy, Vec<(String, String)>>>,
 }
 
 impl Asked {
@@ -152,6 +169,7 @@ impl Asked {
                 body.complain(format!("/{name}{path}"), message);
             }
         }
+        policy(body, "default_dispatch_policy");
         Self::of_manifest(body)
     }
 
@@ -166,7 +184,7 @@ impl Asked {
             slash_commands: body.raw("slash_commands").map(ToOwned::to_owned),
             collections: body.object("externally_writable_collections").map(ToOwned::to_owned),
             serve_endpoint: body.text("serve_endpoint"),
-            policy: policy(body, "default_dispatch_policy"),
+            policy: body.json("default_dispatch_policy").map(|policy| Policy::parse(&policy)),
         };
         for map in ["inbox_schemas", "state_schemas"] {
             for (key, value) in body.json(map).as_ref().and_then(Json::as_object).into_iter().flatten() {
@@ -221,7 +239,8 @@ fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
     }
     type_schemas::admit_all(&asked.creation_schema, &asked.inbox_schemas, &asked.state_schemas)?;
     asked.check_commands()?;
-    let policy = asked.policy.or_else(|| asked.serve_endpoint.as_deref().map(Policy::webhook));
+    let policy = asked.policy.transpose().map_err(|complaints| BadPolicy::of(&complaints))?;
+    let policy = policy.or_else(|| asked.serve_endpoint.as_deref().map(Policy::webhook));
     if let Some(Target::Webhook(url)) = policy.as_ref().map(|policy| &policy.target) {
         egress::judge(&tx.config.egress, url)?;
     }

@@ -56,9 +56,8 @@ pub(super) fn failed(
 ) -> Result<(), SqlError> {
     subscription.error = Some(step::cut(why).to_owned());
     let attempt = subscription.wake.as_ref().map_or(0, |w| w.attempt);
-    let facts = Facts { pending: true, admitted: true, in_time: true };
     let event = Event::DeliveryFailed { last: is_tired(subscription) };
-    match decide(state(subscription), event, facts).1 {
+    match decide(state(subscription), event, Facts::OPEN).1 {
         Action::Bury => give_up(tx, subscription, why, answer),
         Action::Retry => {
             let again = tx.now + jittered(tx, attempt);

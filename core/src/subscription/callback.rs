@@ -9,6 +9,7 @@ use super::ack::{acknowledge, acks};
 use super::lease::{Ending, end, hold};
 use super::name::{NotPullWake, SubscriptionNotFound, id};
 use super::token;
+use crate::dispatch::machine::Event;
 use crate::dispatch::status;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Request, Response, failure};
@@ -61,7 +62,7 @@ fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
     let next = if body.raw("done").is_some_and(|done| done.get() == "true") {
         end(tx, &mut subscription, Ending::Done)?
     } else {
-        hold(tx, &mut subscription, None)?;
+        hold(tx, &mut subscription, Event::Heartbeat)?;
         if let Some(wake) = subscription.wake.as_ref().filter(|_| !subscription.plain) {
             status::claimed(tx, wake.trigger)?;
         }

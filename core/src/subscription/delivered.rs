@@ -3,6 +3,7 @@
 use super::ack::acknowledge_seen;
 use super::announce::failed;
 use super::lease::{Ending, end, hold};
+use crate::dispatch::machine::Event;
 use crate::dispatch::status;
 use crate::effect::{EffectId, Fetched};
 use crate::store::{SqlError, Tx};
@@ -26,11 +27,8 @@ pub(crate) fn delivered(tx: &Tx<'_>, effect: &EffectId, result: &Fetched) -> Res
         }
         Ok(answer) if (200..300).contains(&answer.status) => {
             subscription.error = None;
-            if !wake.held {
-                hold(tx, &mut subscription, None)?;
-                if !subscription.plain {
-                    status::claimed(tx, trigger)?;
-                }
+            if hold(tx, &mut subscription, Event::Delivered)? && !subscription.plain {
+                status::claimed(tx, trigger)?;
             }
         }
         // The agent called back before its endpoint failed: its claim decides now.

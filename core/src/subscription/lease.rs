@@ -4,7 +4,7 @@ use super::announce::{announce, arm};
 use super::compact;
 use super::wake::{act, begin, consider, facts, next, state};
 use crate::dispatch::journal::{self, Because, step};
-use crate::dispatch::machine::{Action, Event, Refusal, step as decide};
+use crate::dispatch::machine::{Action, Event, Facts, Refusal, State, step as decide};
 use crate::dispatch::status;
 use crate::entity::terminate;
 use crate::store::{Kind, SqlError, SubscriptionRow, Tx};
@@ -23,6 +23,22 @@ pub(crate) enum Ending {
     Parked(&'static str),
     /// What it was about is no longer dispatched so, and nothing follows.
     Over(&'static str),
+}
+
+impl Ending {
+    /// Whether the machine has it end so from a state.
+    fn is_possible(self, from: State) -> bool {
+        let shut = Facts { admitted: false, ..Facts::OPEN };
+        let gone = Facts { pending: false, ..Facts::OPEN };
+        let ways: &[_] = match self {
+            Self::Done => &[(Event::Done, Facts::OPEN)],
+            Self::Released => &[(Event::Release, Facts::OPEN)],
+            Self::Expired => &[(Event::LeaseOver, Facts::OPEN)],
+            Self::Parked(_) => &[(Event::Shut, shut), (Event::Due, shut)],
+            Self::Over(_) => &[(Event::Unlinked, Facts::OPEN), (Event::Claim, gone)],
+        };
+        ways.iter().any(|(event, facts)| decide(from, *event, *facts).1 == Action::End)
+    }
 }
 
 /// Somebody asks for the wake of a subscription: leases the one in flight to them, or begins one for them. The row is the
@@ -50,12 +66,21 @@ pub(crate) fn claim(
             return Ok(Err(Refusal::NoPendingWork));
         }
     }
-    hold(tx, subscription, Some(holder))?;
+    lease(tx, subscription, Some(holder))?;
     Ok(Ok(()))
 }
 
-/// The wake in flight is taken, or kept, by `holder`. The row is the caller's to write.
-pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Option<&str>) -> Result<(), SqlError> {
+/// The webhook of the wake in flight has taken it, or whoever was told of it gives a sign of life: its lease begins, or is
+/// extended. Says whether that is so. The row is the caller's to write.
+pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, event: Event) -> Result<bool, SqlError> {
+    let taken = matches!(decide(state(subscription), event, Facts::OPEN).1, Action::Hold | Action::Extend);
+    if taken {
+        lease(tx, subscription, None)?;
+    }
+    Ok(taken)
+}
+
+fn lease(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Option<&str>) -> Result<(), SqlError> {
     let until = tx.now + subscription.lease;
     let Some(wake) = &mut subscription.wake else { return Ok(()) };
     let taken = !wake.held;
@@ -81,6 +106,7 @@ pub(crate) fn hold(tx: &Tx<'_>, subscription: &mut SubscriptionRow, holder: Opti
 /// Ends the wake in flight: its entity is free, and whatever is pending begins the next. Says whether one began. The row
 /// is written.
 pub(crate) fn end(tx: &Tx<'_>, subscription: &mut SubscriptionRow, how: Ending) -> Result<bool, SqlError> {
+    debug_assert!(how.is_possible(state(subscription)), "{how:?}");
     let Some(wake) = subscription.wake.take() else { return Ok(false) };
     subscription.serving = 0;
     let ended = if subscription.plain { None } else { status::released(tx, wake.trigger)? };

@@ -322,6 +322,21 @@ fn a_check_finds_what_is_broken_and_repairs_it() {
     assert_eq!((foreign.status, foreign.code()), (403, "UNAUTHORIZED".to_owned()));
 }
 
+/// An agent that calls before its endpoint has answered runs its entity from then on.
+#[test]
+fn a_heartbeat_that_overtakes_the_webhooks_answer_is_a_claim() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    w.put("/_electric/entities/t/a", &json!({ "initialMessage": "one" }));
+    let hook: Json = serde_json::from_slice(&w.fetches[0].body).expect("JSON");
+    assert_eq!(w.callback(&hook, &json!({ "epoch": 1 })).status, 200);
+    assert_eq!(w.status("/t/a"), "running");
+    w.answer(200, &json!({ "ok": true }));
+    assert_eq!(w.get("/_reveille/check").json()["problems"], json!([]));
+    w.done(&hook);
+    assert_eq!(w.status("/t/a"), "idle");
+}
+
 #[test]
 fn a_stopping_server_starts_no_delivery() {
     let mut w = World::new();

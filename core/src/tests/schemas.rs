@@ -110,11 +110,15 @@ fn of_two_things_wrong_with_a_type_the_earlier_one_is_said() {
 fn a_manifest_is_admitted_like_a_body() {
     let mut w = World::new();
     let asked = json!({ "name": "t", "serve_endpoint": "https://agent.test/t" }).to_string();
-    for (more, status) in [
-        (json!({ "creation_schema": { "if": {} } }), 400),
-        (json!({ "externally_writable_collections": { "comments": {} } }), 400),
-        (json!({ "slash_commands": ["goal"] }), 422),
-        (json!({ "unheard_of": 1 }), 201),
+    let bad_policy =
+        "default_dispatch_policy does not match dispatch policy schema: /targets must NOT have fewer than 1 items";
+    for (more, status, said) in [
+        (json!({ "creation_schema": { "if": {} } }), 400, ""),
+        (json!({ "externally_writable_collections": { "comments": {} } }), 400, ""),
+        (json!({ "slash_commands": ["goal"] }), 422, ""),
+        (json!({ "default_dispatch_policy": { "targets": [] } }), 400, bad_policy),
+        (json!({ "default_dispatch_policy": { "targets": [] }, "slash_commands": ["goal"] }), 422, ""),
+        (json!({ "unheard_of": 1 }), 201, ""),
     ] {
         w.batch(vec![World::command("POST", "/_electric/entity-types", &[], &asked)]);
         let mut manifest = json!({ "name": "t", "description": "d" });
@@ -124,6 +128,7 @@ fn a_manifest_is_admitted_like_a_body() {
         let turns = w.batch(vec![crate::Command::Outcome { effect: fetch.id, result: Ok(answer) }]);
         let got = turns.into_iter().map(super::world::got).next().expect("an answer");
         assert_eq!(got.status, status, "{more} {}", got.body);
+        assert!(got.json()["error"]["message"].as_str().unwrap_or("").contains(said), "{more} {}", got.body);
     }
 }
 
