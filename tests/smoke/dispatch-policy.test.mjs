@@ -64,25 +64,19 @@ for (const [policy, where, message] of malformed) {
   })
 }
 
-test('what a serve endpoint says of its policy is checked in the same way', async (t) => {
+test('what a serve endpoint says of its policy is checked in the same way, in words of its own', async (t) => {
   const w = await world(t)
   const hook = await w.hook()
-  for (const [policy] of malformed) {
+  for (const [policy, where, message] of malformed) {
     hook.answerOnce({ status: 200, body: { name: w.name, description: 'served', default_dispatch_policy: policy } })
     const answer = await w.post('/_electric/entity-types', { name: w.name, serve_endpoint: hook.url })
     assert.equal(answer.status, 400, answer.text)
-    assert.equal(answer.json.error.code, 'INVALID_REQUEST')
+    assert.deepEqual(answer.json.error, {
+      code: 'INVALID_REQUEST',
+      message: `default_dispatch_policy does not match dispatch policy schema: ${where || '/'} ${message}`,
+    })
   }
   assert.equal((await w.get(`/_electric/entity-types/${w.name}`)).status, 404)
-})
-
-const words = 'such a refusal has the message of a request body instead'
-test('a serve endpoint’s policy is refused in words of its own', { todo: words }, async (t) => {
-  const w = await world(t)
-  const hook = await w.hook()
-  hook.answerOnce({ status: 200, body: { name: w.name, description: 'served', default_dispatch_policy: targets() } })
-  const answer = await w.post('/_electric/entity-types', { name: w.name, serve_endpoint: hook.url })
-  assert.match(answer.json.error.message, /^default_dispatch_policy does not match dispatch policy schema: \/targets \S+/)
 })
 
 // Whose runner it is.
@@ -144,6 +138,21 @@ test('a policy that is taken with a send is checked like one of a spawn, for the
   // Who sends does not matter; whose entity it is does.
   await w.send(alices.url, 1)
   assert.deepEqual((await w.entity(alices.url)).dispatch_policy, policy)
+})
+
+test('a subscription id that names another runner gives that one nothing', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const [mine, other] = [await w.runner(`${w.name}-mine`), await w.runner(`${w.name}-other`)]
+  const policy = targets({ type: 'runner', runnerId: mine.id, subscription_id: `runner:${other.id}` })
+  const { url } = await w.spawn(w.name, 'e', { dispatch_policy: policy, initialMessage: 'go' })
+  const [event] = await mine.tail()
+  assert.equal(event.subscription_id, `runner:${other.id}:${sha16(url)}`)
+  assert.deepEqual(await w.read(`/runners/${other.id}/wake`), [])
+  const refused = await other.tryClaim(event)
+  assert.equal(refused.status, 400, refused.text)
+  assert.equal(refused.json.error.message, 'Wake event subscription_id does not match runner')
+  assert.equal((await mine.claim(event)).entity, url)
 })
 
 // Which policy it is: where the wake goes says so.
