@@ -90,8 +90,18 @@ pub const DELAY: Span = Span::secs(10 * 365 * 86_400);
 pub const ATTEMPTS: i64 = 10;
 /// Past this depth of causes wakes are spaced out.
 pub const DEPTH: i64 = 64;
-/// How far apart they are then, for one entity.
+/// How often its span a debounce may postpone a wake, at most for how long, and how much it may hold.
+pub const DEBOUNCE_TIMES: i64 = 10;
+/// See [`DEBOUNCE_TIMES`].
+pub const DEBOUNCE_CEILING: Span = Span::secs(3600);
+/// See [`DEBOUNCE_TIMES`]: changes.
+pub const DEBOUNCE_CHANGES: i64 = 100;
+/// See [`DEBOUNCE_TIMES`]: bytes.
+pub const DEBOUNCE_BYTES: usize = 64 << 10;
+/// How far apart wake rows are then, for one entity.
 pub const SPACING: Span = Span::secs(10);
+/// How far apart its dispatches are: less, so that a row that has waited does not wait again.
+pub const DEEP: Span = Span::secs(5);
 /// How long a claim lives without a heartbeat.
 pub const LEASE: Span = Span::secs(30);
 /// The longest wait between two notices of an unclaimed wake.

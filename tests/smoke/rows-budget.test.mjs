@@ -72,6 +72,20 @@ test('commands stay within their rows', async (t) => {
   cost('claim callback of a runner', 4, await callback({ epoch: 1, wakeId: notified.json.wakeId }))
   cost('heartbeat of a claim', 1, await callback({ epoch: 1 }))
   cost('done by a runner', 5, await callback({ epoch: 1, acks: notified.json.streams, done: true }))
+
+  // From its second wake on, an entity's journal files the one before.
+  cost('send to a runner again', 4, await w.post(`${entity('pulled')}/send`, { payload: 2 }))
+  const [next] = await runner.tail()
+  const again = cost('claim by a runner, and the wake before is filed', 4, await runner.tryClaim(next))
+  const ended = { epoch: 2, acks: again.json.streams, done: true }
+  const headers = { authorization: `Bearer ${again.json.claimToken}` }
+  cost('done by a runner again', 5, await w.post(new URL(again.json.callback).pathname, ended, { headers }))
+  const observed = await w.spawn(w.name, 'observed', { dispatch_policy: hook.policy, initialMessage: 1 })
+  await w.observe(observed.url, path, { on: 'change' })
+  const busy = await w.woken(hook, (body) => body.entity.url === observed.url)
+  await busy.claim()
+  cost('append that emits a wake to who is awake', 2 + 12, await w.post(path, [change('note', 'n', {})]))
+  await busy.done([{ path: busy.body.streamPath, offset: await w.tail(busy.body.streamPath) }])
   cost('heartbeat of a runner', 1, await w.post(`/_electric/runners/${runner.id}/heartbeat`, { lease_ms: 1_000 }))
   cost('read', 0, await w.get(`${path}?offset=-1`))
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -33,6 +34,8 @@ pub struct Ask {
     pub body: Bytes,
     /// Its `Authorization`.
     pub token: Option<String>,
+    /// Its `Electric-Principal`.
+    pub principal: Option<String>,
 }
 
 /// An answer, read to its end.
@@ -58,14 +61,7 @@ impl Connection {
 
     /// Asks, and waits for the whole answer, whatever its status.
     pub async fn ask(&mut self, ask: Ask) -> Result<Answer> {
-        let mut request = Request::builder().method(ask.method).uri(ask.path).header(HOST, &self.host);
-        if !ask.body.is_empty() {
-            request = request.header(CONTENT_TYPE, JSON);
-        }
-        if let Some(token) = ask.token {
-            request = request.header(AUTHORIZATION, token);
-        }
-        let request = request.body(Full::new(ask.body))?;
+        let request = self.request(ask)?;
         let answer = tokio::time::timeout(PATIENCE, async {
             let (head, body) = self.sender.send_request(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
@@ -80,17 +76,40 @@ impl Connection {
         let answer = self.ask(ask).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(answer.unexpected(&said).into()) }
     }
+
+    /// Asks for what must succeed, and gives its body as it comes.
+    pub async fn listen(&mut self, ask: Ask) -> Result<Incoming> {
+        let said = format!("{} {}", ask.method, ask.path);
+        let request = self.request(ask)?;
+        let answer = tokio::time::timeout(PATIENCE, self.sender.send_request(request));
+        let (head, body) = answer.await.map_err(|_| "no answer within 30 s")??.into_parts();
+        if head.status.is_success() { Ok(body) } else { Err(format!("{said} was answered {}", head.status).into()) }
+    }
+
+    fn request(&self, ask: Ask) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder().method(ask.method).uri(ask.path).header(HOST, &self.host);
+        if !ask.body.is_empty() {
+            request = request.header(CONTENT_TYPE, JSON);
+        }
+        if let Some(token) = ask.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        if let Some(principal) = ask.principal {
+            request = request.header(PRINCIPAL, principal);
+        }
+        Ok(request.body(Full::new(ask.body))?)
+    }
 }
 
 impl Ask {
     /// A request; JSON `null` is no body.
     pub fn new(method: Method, path: impl Into<String>, body: &Json) -> Self {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        Self { method, path: path.into(), body, token: None }
+        Self { method, path: path.into(), body, token: None, principal: None }
     }
 
     /// A read.
-    pub fn get(path: &str) -> Self {
+    pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path, &Json::Null)
     }
 
@@ -108,6 +127,12 @@ impl Ask {
     pub fn under(self, token: &str) -> Self {
         Self { token: Some(format!("Bearer {token}")), ..self }
     }
+
+    /// The same by a principal.
+    #[must_use]
+    pub fn by(self, principal: &str) -> Self {
+        Self { principal: Some(principal.to_owned()), ..self }
+    }
 }
 
 impl Answer {
@@ -121,16 +146,23 @@ impl Answer {
         self.headers.get(header)?.to_str().ok()?.parse().ok()
     }
 
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
     /// What it cost the store, which a development server says.
     pub fn cost(&self, command: &'static str) -> Result<Cost> {
         let number = |header| self.number(header).ok_or_else(|| format!("no `{header}` on the answer"));
         Ok(Cost { command, rows: number("reveille-rows-written")?, statements: number("reveille-statements")? })
     }
 
-    fn unexpected(&self, asked: &str) -> String {
+    /// What there is to say about an answer that should not have been.
+    pub fn unexpected(&self, asked: &str) -> String {
         format!("{asked} was answered {}: {}", self.status, String::from_utf8_lossy(&self.body))
     }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PRINCIPAL: &str = "electric-principal";
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Result;
 
@@ -19,6 +20,14 @@ pub struct Common {
     #[arg(long)]
     pub json: bool,
 
+    /// Where things are.
+    #[command(flatten)]
+    pub place: Named,
+}
+
+/// The options that name where things are.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
     /// The server to start [default: `reveille` beside this program, else target/release/reveille]
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
@@ -41,7 +50,7 @@ pub struct Place {
 
 impl Place {
     /// The place that the options name, or the usual one.
-    pub fn of(options: &Common) -> Result<Self> {
+    pub fn of(options: &Named) -> Result<Self> {
         let program = std::env::current_exe()?;
         let beside = program.parent().unwrap_or(Path::new("."));
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -61,6 +70,12 @@ impl Place {
     pub fn directory(&self) -> Result<tempfile::TempDir> {
         Ok(tempfile::Builder::new().prefix("reveille-bench-").tempdir_in(&self.data)?)
     }
+}
+
+/// A connection is an open file, here and in the servers, which inherit the limit: as many as the system allows.
+pub fn raise_open_files() -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 /// Runs a benchmark on one thread and prints what it gives. Interrupted, it is dropped, and so its servers are ended

@@ -30,8 +30,13 @@ pub struct Server {
 impl Server {
     /// Starts Reveille in dev mode on `data`, on any free port, and waits until it is healthy.
     pub async fn start(place: &Place, data: &Path) -> Result<Self> {
+        Self::start_with(place, data, &[]).await
+    }
+
+    /// The same with more options of `reveille dev`.
+    pub async fn start_with(place: &Place, data: &Path, options: &[&str]) -> Result<Self> {
         let mut command = Command::new(&place.server);
-        command.args(["--log", "warn", "dev", "--port", "0", "--data-dir"]).arg(data);
+        command.args(["--log", "warn", "dev", "--port", "0", "--data-dir"]).arg(data).args(options);
         let mut server = Self::spawn(command).await?;
         server.connect().await?.expect(Ask::get("/_electric/health")).await?;
         server.healthy_after = server.started.elapsed();

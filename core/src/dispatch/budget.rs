@@ -4,7 +4,7 @@
 //! The budget refills steadily and holds some minutes' worth. One number remembers it: the moment at which it would be
 //! full again, had nothing been spent since (a *generic cell rate algorithm*).
 
-use crate::limits::{DEPTH, SPACING, WAKES_AT_ONCE};
+use crate::limits::{DEEP, DEPTH, WAKES_AT_ONCE};
 use crate::time::{Span, Time};
 
 /// How many wakes an entity may begin in a minute, for ever.
@@ -56,7 +56,7 @@ impl Budget {
             return spent;
         }
         let slack = self.depth().as_millis() - self.price().as_millis();
-        spent.max(now + SPACING + Span::millis(slack.max(0)))
+        spent.max(now + DEEP + Span::millis(slack.max(0)))
     }
 
     /// How many wakes may begin now.
@@ -100,7 +100,7 @@ mod tests {
     fn deep_causes_stand_apart_whatever_the_budget() {
         for budget in [0, 1, 60, 100_000] {
             let spaced = wakes(Budget::a_minute(budget), DEPTH + 1, 10);
-            assert!((10..=61).contains(&spaced), "{budget}: {spaced}");
+            assert!((10..=121).contains(&spaced), "{budget}: {spaced}");
         }
     }
 

@@ -1,12 +1,18 @@
 //! How claims move an entity's status, and whether its status lets it be dispatched.
 
 use crate::entity::Change;
-use crate::store::{EntityRow, SqlError, Tx};
+use crate::store::{EntityRow, SqlError, SubscriptionRow, Tx};
 
 /// Whether the entity of a main stream may be woken; streams without entity always may. The one admission of both
 /// transports.
 pub(crate) fn admits(tx: &Tx<'_>, stream: i64) -> Result<bool, SqlError> {
     Ok(tx.entity_by_id(stream)?.is_none_or(|e| e.admits()))
+}
+
+/// Whether somebody holds the claim of an entity.
+pub(crate) fn is_claimed(tx: &Tx<'_>, stream: i64) -> Result<bool, SqlError> {
+    let holds = |s: SubscriptionRow| s.wake.is_some_and(|w| w.held && w.trigger == stream);
+    Ok(tx.dispatches_of(stream)?.into_iter().any(holds))
 }
 
 /// Somebody runs the entity now.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::show::find;
 use super::status::{Signal, Status, signal as decide};
-use crate::dispatch::link;
+use crate::dispatch::{link, status};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response};
 use crate::store::{EntityRow, SqlError, Tx};
@@ -61,7 +61,8 @@ fn apply(
         let message = format!("Cannot signal a {} entity", previous.as_str());
         return Err(Refusal::new(StatusCode::CONFLICT, "INVALID_SIGNAL", message).into());
     };
-    entity.status = effect.status;
+    let continues = previous == Status::Paused && effect.status == Status::Idle;
+    entity.status = effect.status.continued(continues && status::is_claimed(tx, entity.id)?);
     entity.updated_at = tx.now;
     tx.update_entity(&entity)?;
     let event = event(tx, sent, reason, payload, previous, effect);
@@ -80,7 +81,7 @@ fn apply(
     if effect.status == Status::Paused && previous != Status::Paused {
         subscription::shut(tx, entity.id, "the entity was paused")?;
     }
-    if previous == Status::Paused && effect.status == Status::Idle {
+    if continues {
         subscription::resume(tx, entity.id, "it came while the entity was paused")?;
     }
     Ok(entity)

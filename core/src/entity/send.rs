@@ -7,7 +7,7 @@ use super::inbox::{self, Message, Stored};
 use super::show::find;
 use super::status::Change;
 use super::validate;
-use crate::dispatch::{link, write_token};
+use crate::dispatch::{link, status, write_token};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::limits::DELAY;
@@ -111,6 +111,7 @@ fn deliver(
     cause: Cause<'_>,
 ) -> Result<(), Error> {
     let next = entity.status.after(Change::Sent);
+    let next = next.continued(next != entity.status && status::is_claimed(tx, entity.id)?);
     if next != entity.status && message.mode.as_deref() != Some("paused") {
         entity.status = next;
         entity.updated_at = tx.now;

@@ -98,6 +98,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         created_by: by.url(),
         type_revision: registered.revision,
         schemas: registered.schemas,
+        next_wake: Time::ZERO,
         locked: false,
         created_at: tx.now,
         updated_at: tx.now,

@@ -94,6 +94,12 @@ impl Status {
         matches!(self, Self::Spawning | Self::Running | Self::Idle)
     }
 
+    /// The status of an entity that is continued: idle, unless somebody held its claim all the while.
+    #[must_use]
+    pub fn continued(self, claimed: bool) -> Self {
+        if self == Self::Idle && claimed { Self::Running } else { self }
+    }
+
     /// The status after a change.
     #[must_use]
     pub fn after(self, change: Change) -> Self {
@@ -178,6 +184,18 @@ mod tests {
             (Killed, Sigcont, None),
         ] {
             assert_eq!(signal(status, sent).map(|e| (e.status, e.handled)), want, "{status:?} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_continued_while_somebody_works_runs() {
+        for (status, claimed, want) in [
+            (Status::Idle, true, Status::Running),
+            (Status::Idle, false, Status::Idle),
+            (Status::Paused, true, Status::Paused),
+            (Status::Stopping, true, Status::Stopping),
+        ] {
+            assert_eq!(status.continued(claimed), want);
         }
     }
 

@@ -94,6 +94,8 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Expire => Ok(stream::expire(tx, row.subject, row.due_at)?),
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
+        TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
+        TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),
         TimerKind::Unlock => Ok(dispatch::lock::expire(tx, row.subject)?),
         TimerKind::Retire => Ok(subscription::rotate::retire(tx, row.subject)?),

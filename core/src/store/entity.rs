@@ -23,6 +23,8 @@ pub(crate) struct EntityRow {
     pub(crate) type_revision: i64,
     /// The schema set of its type when it was spawned.
     pub(crate) schemas: Option<i64>,
+    /// When the next wake row may be written once causes run too deep.
+    pub(crate) next_wake: Time,
     /// A fork reads it, and it is not dispatched meanwhile.
     pub(crate) locked: bool,
     pub(crate) created_at: Time,
@@ -49,7 +51,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.schemas, \
-             EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id), e.created_at, e.updated_at FROM entity e ",
+             e.next_wake, e.created_at, e.updated_at, EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id) FROM entity e ",
             $rest
         )
     };
@@ -70,9 +72,10 @@ impl EntityRow {
             created_by: row.text(8)?.to_owned(),
             type_revision: row.int(9)?,
             schemas: row.opt_int(10)?,
-            locked: row.int(11)? != 0,
+            next_wake: Time::from_millis(row.int(11)?),
             created_at: Time::from_millis(row.int(12)?),
             updated_at: Time::from_millis(row.int(13)?),
+            locked: row.int(14)? != 0,
         })
     }
 }
@@ -114,7 +117,7 @@ impl Tx<'_> {
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             &[
                 e.id.into(),
                 (&e.url).into(),
@@ -127,6 +130,7 @@ impl Tx<'_> {
                 (&e.created_by).into(),
                 e.type_revision.into(),
                 e.schemas.into(),
+                e.next_wake.into(),
                 e.created_at.into(),
                 e.updated_at.into(),
             ],
@@ -136,8 +140,15 @@ impl Tx<'_> {
     /// Writes what can change of an entity.
     pub(crate) fn update_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
         self.write(
-            "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, updated_at = ?5 WHERE id = ?1",
-            &[e.id.into(), e.status.as_str().into(), e.policy.as_ref().into(), (&e.tags).into(), e.updated_at.into()],
+            "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, next_wake = ?5, updated_at = ?6 WHERE id = ?1",
+            &[
+                e.id.into(),
+                e.status.as_str().into(),
+                e.policy.as_ref().into(),
+                (&e.tags).into(),
+                e.next_wake.into(),
+                e.updated_at.into(),
+            ],
         )
     }
 }

@@ -14,6 +14,12 @@ pub(crate) struct Registration {
     pub(crate) subscriber: i64,
     pub(crate) condition: Condition,
     pub(crate) include_response: bool,
+    pub(crate) debounce: Span,
+    pub(crate) timeout: Span,
+    /// Something has matched, or the timeout was told: there is none any more.
+    pub(crate) consumed: bool,
+    /// It is for one wake.
+    pub(crate) one_shot: bool,
 }
 
 /// A registration as its subscriber is told of it.
@@ -24,6 +30,9 @@ pub(crate) struct Observed {
     pub(crate) condition: Condition,
     /// Where the source ended when it was made.
     pub(crate) since: Offset,
+    pub(crate) debounce: Span,
+    /// When it times out, if it still may.
+    pub(crate) timeout_at: Option<Time>,
 }
 
 /// A registration to be made.
@@ -38,6 +47,7 @@ pub(crate) struct NewRegistration<'a> {
     pub(crate) include_response: bool,
     pub(crate) debounce: Span,
     pub(crate) timeout: Span,
+    pub(crate) one_shot: bool,
     /// Where the source ends now.
     pub(crate) since: Offset,
 }
@@ -51,6 +61,7 @@ pub(crate) struct Known {
     pub(crate) include_response: bool,
     pub(crate) debounce: Span,
     pub(crate) timeout: Span,
+    pub(crate) one_shot: bool,
 }
 
 fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
@@ -59,6 +70,10 @@ fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
         subscriber: row.int(1)?,
         condition: condition(row.text(2)?)?,
         include_response: row.int(3)? != 0,
+        debounce: Span::millis(row.int(4)?),
+        timeout: Span::millis(row.int(5)?),
+        consumed: row.int(6)? != 0,
+        one_shot: row.int(7)? != 0,
     })
 }
 
@@ -66,7 +81,25 @@ fn condition(stored: &str) -> Result<Condition, SqlError> {
     serde_json::from_str(stored).map_err(|e| SqlError::new(format!("a stored condition does not parse: {e}")))
 }
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, subscriber, condition, include_response, debounce, timeout, consumed, one_shot FROM registration ",
+            $rest
+        )
+    };
+}
+
 impl Read<'_> {
+    pub(crate) fn registration(&self, id: i64) -> Result<Option<Registration>, SqlError> {
+        self.one(select!("WHERE id = ?1"), &[id.into()], registration)
+    }
+
+    /// What a registration is on.
+    pub(crate) fn source_of(&self, id: i64) -> Result<Option<String>, SqlError> {
+        self.one("SELECT source FROM registration WHERE id = ?1", &[id.into()], |row| Ok(row.text(0)?.to_owned()))
+    }
+
     /// The registrations on a source after registration `after`, in registration order.
     pub(crate) fn registrations_on(
         &self,
@@ -75,7 +108,7 @@ impl Read<'_> {
         limit: usize,
     ) -> Result<Vec<Registration>, SqlError> {
         self.all(
-            "SELECT id, subscriber, condition, include_response FROM registration WHERE source = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            select!("WHERE source = ?1 AND id > ?2 ORDER BY id LIMIT ?3"),
             &[source.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
             registration,
         )
@@ -89,7 +122,7 @@ impl Read<'_> {
         limit: usize,
     ) -> Result<Vec<Observed>, SqlError> {
         self.all(
-            "SELECT id, source, condition, since FROM registration WHERE subscriber = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY id LIMIT ?3",
+            "SELECT id, source, condition, since, debounce, CASE WHEN timeout > 0 AND consumed = 0 THEN created_at + timeout END FROM registration WHERE subscriber = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY id LIMIT ?3",
             &[subscriber.into(), source.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
             |row| {
                 Ok(Observed {
@@ -97,6 +130,8 @@ impl Read<'_> {
                     source: row.text(1)?.to_owned(),
                     condition: condition(row.text(2)?)?,
                     since: Offset::at(row.int(3)?),
+                    debounce: Span::millis(row.int(4)?),
+                    timeout_at: row.opt_int(5)?.map(Time::from_millis),
                 })
             },
         )
@@ -119,7 +154,7 @@ impl Read<'_> {
     /// What a subscriber holds under a manifest key (`""` for none).
     pub(crate) fn registrations_of(&self, subscriber: i64, manifest_key: &str) -> Result<Vec<Known>, SqlError> {
         self.all(
-            "SELECT id, source, condition, include_response, debounce, timeout FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
+            "SELECT id, source, condition, include_response, debounce, timeout, one_shot FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
             &[subscriber.into(), manifest_key.into()],
             |row| {
                 Ok(Known {
@@ -129,6 +164,7 @@ impl Read<'_> {
                     include_response: row.int(3)? != 0,
                     debounce: Span::millis(row.int(4)?),
                     timeout: Span::millis(row.int(5)?),
+                    one_shot: row.int(6)? != 0,
                 })
             },
         )
@@ -140,8 +176,8 @@ impl Tx<'_> {
         let id = self.next_id();
         let condition = new.condition.json();
         self.write(
-            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at, since) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at, since, one_shot) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             &[
                 id.into(),
                 new.subscriber.into(),
@@ -153,9 +189,15 @@ impl Tx<'_> {
                 new.timeout.as_millis().into(),
                 at.into(),
                 new.since.into(),
+                new.one_shot.into(),
             ],
         )?;
         Ok(id)
+    }
+
+    /// The timeout of a registration is over.
+    pub(crate) fn consume_timeout(&self, id: i64) -> Result<(), SqlError> {
+        self.write("UPDATE registration SET consumed = 1 WHERE id = ?1", &[id.into()])
     }
 
     pub(crate) fn delete_registration(&self, id: i64) -> Result<(), SqlError> {

@@ -26,10 +26,14 @@ pub(crate) enum TimerKind {
     Journal,
     /// An entity whose lock has lasted too long.
     Unlock,
+    /// What a registration has gathered.
+    Debounce,
+    /// A registration that nothing has matched for too long.
+    Timeout,
 }
 
 impl TimerKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -40,6 +44,8 @@ impl TimerKind {
         Self::Retire,
         Self::Journal,
         Self::Unlock,
+        Self::Debounce,
+        Self::Timeout,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -55,6 +61,8 @@ impl TimerKind {
             Self::Retire => 8,
             Self::Journal => 9,
             Self::Unlock => 10,
+            Self::Debounce => 11,
+            Self::Timeout => 12,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Wakes that wait for their turn, as releases before schema version 3 left them.
+//! Wakes that wait for their turn.
 
 use super::{Read, SqlError, Tx};
 
@@ -20,6 +20,15 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
+    pub(crate) fn insert_waiting_wake(&self, subscriber: i64, event: &str, depth: i64) -> Result<i64, SqlError> {
+        let id = self.next_id();
+        self.write(
+            "INSERT INTO waiting_wake (id, subscriber, event, depth) VALUES (?1, ?2, ?3, ?4)",
+            &[id.into(), subscriber.into(), event.into(), depth.into()],
+        )?;
+        Ok(id)
+    }
+
     pub(crate) fn delete_waiting_wake(&self, id: i64) -> Result<(), SqlError> {
         self.write("DELETE FROM waiting_wake WHERE id = ?1", &[id.into()])
     }

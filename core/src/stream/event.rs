@@ -68,6 +68,13 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The messages of a stored JSON entry.
+pub(crate) fn messages(entry: &[u8]) -> Vec<String> {
+    let array = [b"[", entry, b"]"].concat();
+    let messages: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
+    messages.into_iter().map(|m| m.get().to_owned()).collect()
+}
+
 /// The members of a JSON object in order; none when the text is something else.
 pub(crate) fn members(text: &str) -> Vec<(Cow<'_, str>, &RawValue)> {
     if !text.trim_start().starts_with('{') {

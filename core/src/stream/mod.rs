@@ -29,7 +29,7 @@ pub(crate) use content::{Content, compact, depth};
 pub(crate) use create::{create, make_wake_stream};
 pub(crate) use delete::{delete, expire, rearmed, sweep};
 pub use event::Event;
-pub(crate) use event::{members, string};
+pub(crate) use event::{members, messages, string};
 pub(crate) use lifetime::Lifetime;
 pub use live::{Live, Next};
 pub use offset::Offset;

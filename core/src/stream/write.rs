@@ -54,7 +54,7 @@ pub(crate) struct Matched<'a> {
     /// What kind of row changed.
     pub(crate) collection: &'a str,
     /// How it did.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: &'a str,
     /// Its key.
     pub(crate) key: &'a str,
 }
@@ -117,8 +117,8 @@ pub(crate) fn write(
     }
     let follows = stream.followed && cause.announces;
     let taken = follows && subscription::moved(tx, stream, source.entity.as_ref(), &cause, end)?;
-    if let (false, Why::Wake(matched)) = (taken, cause.why) {
-        journal::wake_row(tx, stream.id, matched, end)?;
+    if !taken {
+        journal::wake_row(tx, stream.id, &cause.why, end)?;
     }
     Ok(end)
 }

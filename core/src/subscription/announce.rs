@@ -106,7 +106,8 @@ fn jittered(tx: &Tx<'_>, attempt: i64) -> Span {
 /// Sees that the subscription's timer fires at `at` or before. A timer that is due earlier arms itself again.
 pub(super) fn arm(tx: &Tx<'_>, subscription: &mut SubscriptionRow, at: Time) -> Result<(), SqlError> {
     match subscription.timer_at {
-        Some(armed) if armed <= at => return Ok(()),
+        // A place in line is before any clock, and comes nobody knows when: nothing that is due by the clock waits for it.
+        Some(armed) if armed <= at && (armed >= Time::LINE || at < Time::LINE) => return Ok(()),
         Some(armed) => tx.disarm(armed, TimerKind::Subscription, subscription.id)?,
         None => {}
     }

@@ -138,7 +138,7 @@ fn turn(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Option<Time> {
 fn slow(tx: &Tx<'_>, subscription: &mut SubscriptionRow, stream: i64, because: Because<'_>) -> Result<(), SqlError> {
     let Some(until) = turn(tx, subscription) else { return Ok(()) };
     let why = if subscription.depth > DEPTH {
-        format!("its cause lies {} causes deep", subscription.depth)
+        journal::deep(subscription.depth)
     } else {
         format!("it wakes more often than {} times a minute", tx.config.wakes.wakes_a_minute())
     };

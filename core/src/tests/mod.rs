@@ -8,5 +8,7 @@ mod laws;
 mod loops;
 mod properties;
 mod schemas;
+mod simulator;
 mod streams;
+mod wakes;
 mod world;

@@ -1,14 +1,15 @@
 //! From an append to the wake rows it causes, in registration order, in the append's transaction.
 
-use serde::Serialize;
-
-use super::evaluate::{Change, Match, evaluate};
+use super::debounce;
+use super::evaluate::{Match, evaluate};
 use super::finished::{FinishedChild, answered, bare};
+use super::row::{Wake, row};
 use super::source::{Runs, Source};
 use crate::dispatch::journal;
-use crate::limits::{ANSWERS, FAN_OUT};
-use crate::store::{EntityRow, Registration, SqlError, Tx};
+use crate::limits::{ANSWERS, DEPTH, FAN_OUT, SPACING};
+use crate::store::{EntityRow, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
+use crate::time::Span;
 
 /// Evaluates an append that ends at `end` against every registration on its source, and delivers what matches.
 pub(crate) fn wake(
@@ -44,7 +45,7 @@ pub(crate) fn wake(
     }
 }
 
-/// A wake row that an earlier release let wait for its turn is written now: it is its dispatch that waits.
+/// A wake that waited for its turn is written now.
 pub(crate) fn release(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(waiting) = tx.waiting_wake(id)? else { return Ok(()) };
     tx.delete_waiting_wake(id)?;
@@ -104,21 +105,43 @@ fn deliver(
         kind: found.change.kind,
         key: &found.change.key,
     };
-    let timestamp = tx.now.iso();
-    let row = Row {
-        r#type: "wake",
-        key: format!("wake-{}-{position}", registration.id),
-        value: Value {
-            timestamp: &timestamp,
-            source: &source.name,
-            timeout: false,
-            changes: [&found.change],
-            finished_child: finished,
-        },
-        headers: Headers { operation: "insert" },
-    };
-    let event = serde_json::to_string(&row).expect("our own values serialise");
-    append(tx, &subscriber, &event, Cause { depth, why: Why::Wake(&matched), ..Cause::outside(Class::Never) })
+    if registration.timeout > Span::ZERO && !registration.consumed {
+        tx.consume_timeout(registration.id)?;
+    }
+    let change = serde_json::to_string(&found.change).expect("our own values serialise");
+    let finished = finished.map(|f| serde_json::to_string(&f).expect("our own values serialise"));
+    if registration.debounce > Span::ZERO {
+        return debounce::gather(tx, registration, &subscriber, &matched, &change, finished, depth);
+    }
+    let event = row(tx, &Wake { matched: &matched, timeout: false, changes: &change, finished: finished.as_deref() });
+    emit(tx, subscriber, &event, &matched, depth)?;
+    if registration.one_shot { tx.delete_registration(registration.id) } else { Ok(()) }
+}
+
+/// Writes a wake row to its subscriber's stream: now, or in its turn when its cause lies too deep.
+pub(super) fn emit(
+    tx: &Tx<'_>,
+    mut subscriber: EntityRow,
+    event: &str,
+    matched: &Matched<'_>,
+    depth: i64,
+) -> Result<(), SqlError> {
+    let cause = Cause { depth, why: Why::Wake(matched), ..Cause::outside(Class::Never) };
+    if depth <= DEPTH {
+        return append(tx, &subscriber, event, cause);
+    }
+    // Too deep to be honest haste: from here on one entity's wake rows stand apart, and none is lost. Its budget keeps
+    // its dispatches apart, but an agent that keeps its claim reads a row without being dispatched.
+    let turn = subscriber.next_wake.max(tx.now);
+    subscriber.next_wake = turn + SPACING;
+    tx.update_entity(&subscriber)?;
+    if turn <= tx.now || event.len() > MAX_VALUE {
+        return append(tx, &subscriber, event, cause);
+    }
+    tx.count(|c| c.wakes_slowed += 1);
+    journal::held(tx, &subscriber, matched, turn, depth)?;
+    let id = tx.insert_waiting_wake(subscriber.id, event, depth)?;
+    tx.arm(turn, TimerKind::Wake, id)
 }
 
 fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, cause: Cause<'_>) -> Result<(), SqlError> {
@@ -134,28 +157,4 @@ fn append(tx: &Tx<'_>, subscriber: &EntityRow, event: &str, cause: Cause<'_>) ->
     tx.count(|c| c.wakes += 1);
     write(tx, &mut stream, &Content::Json(vec![event]), cause)?;
     Ok(())
-}
-
-/// A wake row (wake specification, section 1.7).
-#[derive(Serialize)]
-struct Row<'a> {
-    r#type: &'static str,
-    key: String,
-    value: Value<'a>,
-    headers: Headers,
-}
-
-#[derive(Serialize)]
-struct Value<'a> {
-    timestamp: &'a str,
-    source: &'a str,
-    timeout: bool,
-    changes: [&'a Change<'a>; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finished_child: Option<FinishedChild>,
-}
-
-#[derive(Serialize)]
-struct Headers {
-    operation: &'static str,
 }

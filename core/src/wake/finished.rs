@@ -2,11 +2,10 @@
 //! (wake specification, section 1.8).
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::limits::{RESPONSE, RESPONSE_READ};
 use crate::store::{EntityRow, SqlError, Tx};
-use crate::stream::{Event, Offset};
+use crate::stream::{Event, Offset, messages};
 
 /// A finished child, as a wake row carries it.
 #[derive(Clone, Debug, Serialize)]
@@ -76,13 +75,6 @@ fn push(text: &mut String, more: &str) -> bool {
     let cut = (0..=room.min(more.len())).rev().find(|at| more.is_char_boundary(*at)).unwrap_or(0);
     text.push_str(&more[..cut]);
     cut == more.len()
-}
-
-/// The messages of a stored JSON entry.
-fn messages(entry: &[u8]) -> Vec<String> {
-    let array = [b"[", entry, b"]"].concat();
-    let messages: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
-    messages.into_iter().map(|m| m.get().to_owned()).collect()
 }
 
 #[cfg(test)]

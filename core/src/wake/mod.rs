@@ -2,11 +2,14 @@
 //! is what wakes it.
 
 mod condition;
+pub mod debounce;
 mod deliver;
 mod evaluate;
 mod finished;
 pub(crate) mod register;
+mod row;
 mod source;
+pub mod timeout;
 mod why;
 
 pub use condition::{Condition, Op};

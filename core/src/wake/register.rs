@@ -1,12 +1,12 @@
 //! `POST /_electric/wake` and its undoing (wake specification, section 1.2).
 
-use http::StatusCode;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::condition::Condition;
+use super::timeout;
 use crate::engine::Done;
-use crate::http::{Body, Call, Error, Refusal, failure};
+use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, NewRegistration, SqlError, Tx};
 use crate::stream::Offset;
@@ -43,6 +43,7 @@ pub(crate) struct Asked {
     include_response: bool,
     debounce: Span,
     timeout: Span,
+    one_shot: bool,
 }
 
 /// Registers a wake: 204. Registering it again changes nothing; under a manifest key the last write wins.
@@ -135,15 +136,12 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
         include_response,
         debounce: millis("debounceMs"),
         timeout: millis("timeoutMs"),
+        one_shot: json.get("oneShot") == Some(&Json::Bool(true)),
     })
 }
 
 /// Makes a registration on a source, if the caller may write to the subscriber and read the source.
 pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
-    if asked.debounce > Span::ZERO || asked.timeout > Span::ZERO {
-        let message = "`debounceMs` and `timeoutMs` are not supported yet";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message).into());
-    }
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
     permission::check(by, Permission::Write, &subscriber)?;
     match tx.entity(source)? {
@@ -182,6 +180,7 @@ fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Resu
         include_response: asked.include_response,
         debounce: asked.debounce,
         timeout: asked.timeout,
+        one_shot: asked.one_shot,
         since: tail(tx, source)?,
     };
     if !replace(tx, &new)? {
@@ -190,8 +189,8 @@ fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Resu
     if tx.registrations_held(subscriber.id)? >= REGISTRATIONS {
         return Err(TooMany { url: subscriber.url.clone() }.into());
     }
-    tx.insert_registration(&new, tx.now)?;
-    Ok(())
+    let id = tx.insert_registration(&new, tx.now)?;
+    Ok(timeout::arm(tx, id, asked.timeout)?)
 }
 
 /// Where a source ends now: an entity's main stream, or a plain one.
@@ -212,7 +211,8 @@ fn replace(tx: &Tx<'_>, new: &NewRegistration<'_>) -> Result<bool, SqlError> {
         let same = alike
             && known.include_response == new.include_response
             && known.debounce == new.debounce
-            && known.timeout == new.timeout;
+            && known.timeout == new.timeout
+            && known.one_shot == new.one_shot;
         if same {
             return Ok(false);
         }

@@ -1,7 +1,6 @@
 //! Why one event did or did not wake an entity: each of its registrations on the source is asked again.
 
 use http::StatusCode;
-use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::super::journal::show::{records, steps};
@@ -9,8 +8,9 @@ use crate::entity::Status;
 use crate::http::{Error, Refusal, Request, failure};
 use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, Observed, Read, StreamRow};
-use crate::stream::{Class, Event, Offset, Owner};
+use crate::stream::{Class, Event, Offset, Owner, messages};
 use crate::tenant::{Permission, Principal, permission};
+use crate::time::Span;
 use crate::wake::{evaluate, why_not};
 
 failure! {
@@ -144,13 +144,23 @@ impl Judge<'_> {
             return "it matches, and an entity is not woken by what it wrote under its own claim".to_owned();
         }
         let is_it = |step: &&Json| step["registration"] == one.id && step["position"] == self.position.as_str();
+        let gathered = "it matched, and became one wake with what came soon before or after";
         let Some(at) = journal.iter().position(|step| step["what"] == "evaluated" && is_it(&step)) else {
-            return "it matches; what became of it is no longer remembered".to_owned();
+            let forgotten = "it matches; what became of it is no longer remembered";
+            return if one.debounce > Span::ZERO { gathered } else { forgotten }.to_owned();
         };
         let then = journal.get(at + 1);
         match then.map(|step| (step["what"].as_str().unwrap_or(""), step)) {
             Some(("suppressed", step)) => {
                 format!("it matches, and no wake row was written: {}", step["why"].as_str().unwrap_or(""))
+            }
+            Some(("debounced", _)) => gathered.to_owned(),
+            Some(("slowed", step)) if step["wake"].is_null() => {
+                let until = step["until"].as_str().unwrap_or("?");
+                format!(
+                    "it matched, and its wake row was held back until {until}: {}",
+                    step["why"].as_str().unwrap_or("")
+                )
             }
             Some((_, step)) => {
                 let row = step["offset"].as_str().unwrap_or("?");
@@ -165,11 +175,4 @@ impl Judge<'_> {
             None => "it matched".to_owned(),
         }
     }
-}
-
-/// The messages of a stored JSON entry.
-pub(super) fn messages(entry: &[u8]) -> Vec<String> {
-    let array = [b"[", entry, b"]"].concat();
-    let messages: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
-    messages.into_iter().map(|m| m.get().to_owned()).collect()
 }

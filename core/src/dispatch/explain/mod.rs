@@ -16,8 +16,9 @@ use super::{dead, link};
 use crate::engine::Reply;
 use crate::entity::find;
 use crate::http::{Call, Error, Response};
+use crate::limits::{DEPTH, SPACING};
 use crate::store::{DeadLetter, EntityRow, Kind, Link, Read, SqlError, SubscriptionRow};
-use crate::stream::{Event, members};
+use crate::stream::{Event, members, messages};
 use crate::subscription;
 use crate::tenant::{Permission, permission};
 use crate::time::Time;
@@ -39,6 +40,7 @@ pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         entity: &entity.url,
         status: entity.status,
         locked_until: if entity.locked { read.locked_until(entity.id)? } else { None },
+        held_until: Some(held_until(&entity)).filter(|until| *until > read.now),
         has_policy: link::policy_of(&entity)?.is_some(),
         stand: dispatch.as_ref().map_or(Stand::Nobody, |d| d.stand(read)),
         observes: read.registrations_held(entity.id)?,
@@ -118,9 +120,7 @@ impl Dispatch {
                 again: wake.due_at,
                 error: s.error.as_deref(),
             }),
-            (State::Pending, _) => {
-                Stand::Pending { slowed_until: s.slowed_until, deep: s.depth > crate::limits::DEPTH }
-            }
+            (State::Pending, _) => Stand::Pending { slowed_until: s.slowed_until, deep: s.depth > DEPTH },
             _ => Stand::Idle { to },
         }
     }
@@ -162,7 +162,7 @@ impl Dispatch {
         let mut entries = Vec::new();
         if let Some(stream) = link.stream.map(|id| read.stream_by_id(id)).transpose()?.flatten() {
             read.entries(&stream, from, PENDING_BYTES, |end, bytes| {
-                for message in event::messages(bytes) {
+                for message in messages(bytes) {
                     if entries.len() < PENDING_ENTRIES {
                         let event = Event::of(&message);
                         entries.push(json!({ "offset": stamp(&message).unwrap_or_else(|| end.to_string()), "type": event.kind, "key": event.key }));
@@ -172,6 +172,11 @@ impl Dispatch {
         }
         Ok(Some(json!({ "from": from, "to": link.tail, "entries": entries })))
     }
+}
+
+/// When the newest of its wake rows is written that a deep chain of causes holds back.
+fn held_until(entity: &EntityRow) -> Time {
+    Time::from_millis((entity.next_wake.as_millis() - SPACING.as_millis()).max(0))
 }
 
 /// The offset that a message carries.

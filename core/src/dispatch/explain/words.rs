@@ -12,6 +12,8 @@ pub(super) struct Situation<'a> {
     pub(super) entity: &'a str,
     pub(super) status: Status,
     pub(super) locked_until: Option<Time>,
+    /// When the newest wake row is written that is held back.
+    pub(super) held_until: Option<Time>,
     pub(super) has_policy: bool,
     pub(super) stand: Stand<'a>,
     /// How many registrations it holds.
@@ -102,6 +104,11 @@ pub(super) fn tell(s: &Situation<'_>) -> Told {
         }
         _ => stand(s),
     };
+    if let Some(until) = s.held_until {
+        let at = until.iso();
+        told.summary.push_str(&format!(" Wake rows for it are held back, the newest until {at}, because {LOOP}."));
+        told.next.push((until, "the newest wake row that is held back is written".to_owned()));
+    }
     if let Some(last) = last_woke(s.last) {
         told.summary.push(' ');
         told.summary.push_str(&last);
@@ -174,11 +181,7 @@ fn pending(s: &Situation<'_>, slowed_until: Option<Time>, deep: bool) -> Told {
         };
     }
     if let Some(until) = slowed_until {
-        let why = if deep {
-            "its wake is the last of a long chain in which one entity wakes another: such wakes are kept apart, lest a loop run hot"
-        } else {
-            "it has used up its budget of wakes"
-        };
+        let why = if deep { LOOP } else { "it has used up its budget of wakes" };
         return Told {
             summary: format!("{entity} has something to do, and waits until {}, because {why}.", until.iso()),
             waiting_for: vec!["its turn".to_owned()],
@@ -332,6 +335,9 @@ fn last_woke(steps: &[Json]) -> Option<String> {
     Some(format!("It last woke at {at}: {cause}."))
 }
 
+const LOOP: &str =
+    "they end a long chain in which one entity wakes another: such wakes are kept apart, lest a loop run hot";
+
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -353,7 +359,16 @@ mod tests {
     }
 
     fn situation(status: Status, stand: Stand<'static>) -> Situation<'static> {
-        Situation { entity: "/horton/a", status, locked_until: None, has_policy: true, stand, observes: 2, last: &[] }
+        Situation {
+            entity: "/horton/a",
+            status,
+            locked_until: None,
+            held_until: None,
+            has_policy: true,
+            stand,
+            observes: 2,
+            last: &[],
+        }
     }
 
     #[test]
@@ -365,6 +380,7 @@ mod tests {
         let claim = |to| Stand::Claimed(Claim { to, wake: "w_1", since: at(-9), until: at(21), more: true });
         let pending = |slowed_until, deep| Stand::Pending { slowed_until, deep };
         let locked = Situation { locked_until: Some(at(60)), ..situation(Status::Idle, pending(None, false)) };
+        let held = Situation { held_until: Some(at(20)), ..situation(Status::Idle, idle(hook)) };
         let letterless = Stand::Dead(Dead { to: hook, letter: None });
         #[rustfmt::skip]
         let table = [
@@ -384,6 +400,7 @@ mod tests {
             (situation(Status::Idle, notice(runner(RunnerIs::Unseen), None)), "`r` has never sent a heartbeat", 1),
             (situation(Status::Running, claim(runner(RunnerIs::Online))), "awake: runner `r` holds its wake w_1", 1),
             (situation(Status::Paused, claim(hook)), "was paused while the agent at https://agent.test holds", 1),
+            (held, "held back, the newest until 2027-01-15T08:00:20.000Z", 1),
             (situation(Status::Idle, letterless), "POST /_reveille/entities/horton/a/revive", 0),
         ];
         for (situation, said, coming) in table {

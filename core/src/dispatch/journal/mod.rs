@@ -138,10 +138,39 @@ pub(crate) fn file_all(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Resul
     kept.last.iter().chain(&kept.now).try_for_each(|record| record.file(tx))
 }
 
-/// A wake row was written, and began no dispatch: the next one will serve it.
-pub(crate) fn wake_row(tx: &Tx<'_>, entity: i64, matched: &Matched<'_>, end: Offset) -> Result<(), SqlError> {
-    let steps = vec![step::evaluated(tx, matched), step::appended(tx, end, &Why::Wake(matched))];
-    lone(tx, entity, end.bytes(), steps)
+/// Something was appended and began no dispatch: if it is a wake row, the next one will serve it.
+pub(crate) fn wake_row(tx: &Tx<'_>, entity: i64, why: &Why<'_>, end: Offset) -> Result<(), SqlError> {
+    match why {
+        Why::Wake(_) | Why::Waited => lone(tx, entity, end.bytes(), told(tx, why, end)),
+        Why::Append | Why::Message { .. } | Why::Signal(_) => Ok(()),
+    }
+}
+
+/// A condition matched, and the wake row has to wait for its turn.
+pub(crate) fn held(
+    tx: &Tx<'_>,
+    subscriber: &EntityRow,
+    matched: &Matched<'_>,
+    until: Time,
+    depth: i64,
+) -> Result<(), SqlError> {
+    let steps = vec![step::evaluated(tx, matched), step::slowed(tx, until, &deep(depth))];
+    lone(tx, subscriber.id, -1, steps)
+}
+
+/// A condition matched, and its registration waits whether more comes.
+pub(crate) fn debounced(
+    tx: &Tx<'_>,
+    subscriber: &EntityRow,
+    matched: &Matched<'_>,
+    until: Time,
+) -> Result<(), SqlError> {
+    lone(tx, subscriber.id, -1, vec![step::evaluated(tx, matched), step::debounced(tx, until)])
+}
+
+/// What is said of a chain of causes that is too deep.
+pub(crate) fn deep(depth: i64) -> String {
+    format!("its cause lies {depth} causes deep")
 }
 
 /// A condition matched, and no wake row was written.
@@ -178,6 +207,16 @@ pub(crate) fn fenced(
     Ok(())
 }
 
+/// The steps of an append that ends at an offset.
+fn told(tx: &Tx<'_>, why: &Why<'_>, end: Offset) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Why::Wake(matched) = why {
+        steps.push(step::evaluated(tx, matched));
+    }
+    steps.push(step::appended(tx, end, why));
+    steps
+}
+
 fn lone(tx: &Tx<'_>, entity: i64, at: i64, steps: Vec<Step>) -> Result<(), SqlError> {
     let record = Record { entity, wake: None, generation: 0, from: at, to: at, steps };
     tx.file_wake_row(entity, &record.json())
@@ -186,14 +225,7 @@ fn lone(tx: &Tx<'_>, entity: i64, at: i64, steps: Vec<Step>) -> Result<(), SqlEr
 impl Because<'_> {
     fn steps(self, tx: &Tx<'_>, link: &Link) -> Vec<Step> {
         match self {
-            Self::Append(cause, end) => {
-                let mut steps = Vec::new();
-                if let Why::Wake(matched) = cause.why {
-                    steps.push(step::evaluated(tx, matched));
-                }
-                steps.push(step::appended(tx, end, &cause.why));
-                steps
-            }
+            Self::Append(cause, end) => told(tx, &cause.why, end),
             Self::Meanwhile(why) => vec![step::pending(tx, link, why)],
             Self::Revived(by) => vec![step::revived(tx, by)],
         }
@@ -237,7 +269,7 @@ impl Record {
 
     /// Whether it is of a dispatch, and not of a wake row.
     pub(in crate::dispatch) fn is_dispatch(&self) -> bool {
-        self.wake.is_some() || self.steps.iter().any(|step| step.is("slowed"))
+        self.wake.is_some() || (self.to >= 0 && self.steps.iter().any(|step| step.is("slowed")))
     }
 
     /// Adds a step. One that repeats the last takes its place; of too many, those in the middle are dropped.

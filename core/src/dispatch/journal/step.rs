@@ -112,6 +112,11 @@ pub(crate) fn slowed(tx: &Tx<'_>, until: Time, why: &str) -> Step {
     Step::new(tx, "slowed", json!({ "until": until.as_millis(), "why": why }))
 }
 
+/// More may come that belongs to the same wake.
+pub(crate) fn debounced(tx: &Tx<'_>, until: Time) -> Step {
+    Step::new(tx, "debounced", json!({ "until": until.as_millis() }))
+}
+
 /// The wake was announced.
 pub(crate) fn emitted(tx: &Tx<'_>, kind: &Kind, attempt: i64) -> Step {
     Step::new(tx, "emitted", json!({ "to": target(kind), "attempt": attempt }))

@@ -34,3 +34,18 @@ CREATE TABLE lock (
 
 -- Where its source ended when a registration was made: what lies before never matches.
 ALTER TABLE registration ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+
+-- A registration may be for one match, and its timeout is over by the first.
+ALTER TABLE registration ADD COLUMN one_shot INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registration ADD COLUMN consumed INTEGER NOT NULL DEFAULT 0;
+
+-- Matches that a registration gathers until nothing more has come for a while.
+CREATE TABLE gathered (
+  registration INTEGER PRIMARY KEY,
+  first_at INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  changes TEXT NOT NULL,           -- JSON, parted by commas
+  latest TEXT NOT NULL,            -- JSON: what the last match was, and the last run that finished
+  depth INTEGER NOT NULL           -- the deepest cause among them
+) STRICT;

@@ -1,10 +1,13 @@
 //! Rows written and statements run by each kind of command, from the answers' headers. They are the same on every
 //! machine.
 
+use std::time::Duration;
+
 use reveille_tests::Result;
 use reveille_tests::client::{Answer, Ask, Connection};
 use reveille_tests::report::Cost;
 use reveille_tests::server::Server;
+use reveille_tests::wake::{Wake, write_token};
 use serde_json::{Value as Json, json};
 
 use crate::Setting;
@@ -12,7 +15,7 @@ use crate::receiver::{Agent, Receiver};
 use crate::register::register;
 use crate::report::Report;
 
-/// Goes once through the loop: spawn, send, claim, a child that ends its run, done.
+/// Goes once through the loop: spawn, send, claim, a child that ends its run, done; and once through a runner's.
 pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()> {
     let data = setting.place.directory()?;
     let server = Server::start(&setting.place, data.path()).await?;
@@ -20,28 +23,8 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
     register(&server, "mute", None).await?;
     register(&server, "agent", Some(&receiver.url(Agent::Claims))).await?;
     let mut asking = Asking { connection: server.connect().await?, costs: &mut report.costs };
-    let message = json!({ "payload": { "text": "How many words has chapter one?" } });
-
-    asking.cost("spawn, no dispatch", Ask::put("/_electric/entities/mute/m", &json!({}))).await?;
-    asking.cost("send, no dispatch", Ask::post("/_electric/entities/mute/m/send", &message)).await?;
-    asking.cost("spawn, webhook policy", Ask::put("/_electric/entities/agent/p", &json!({}))).await?;
-    asking.cost("send that wakes a webhook", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
-    let parent = receiver.next().await?.json()?;
-    asking.claim("claim", &parent).await?;
-    asking.cost("send to an agent at work", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
-
-    let wake = json!({ "subscriberUrl": "/agent/p", "condition": "runFinished", "manifestKey": "child:agent:c" });
-    let body = json!({ "parent": "/agent/p", "initialMessage": "count", "wake": wake });
-    asking.cost("spawn of a child, with its message and wake", Ask::put("/_electric/entities/agent/c", &body)).await?;
-    let child = receiver.next().await?.json()?;
-    let token = asking.claim("claim, by the child", &child).await?;
-    let append = |events: &Json| Ask::post("/agent/c/main", events).under(&token);
-    asking.cost("append of one event", append(&json!([event("text_delta", "t:0", "insert")]))).await?;
-    let run = json!([event("run", "run-0", "insert"), event("run", "run-0", "update")]);
-    let appended = asking.cost("append that ends a run and wakes the parent", append(&run)).await?;
-    let tail = appended.headers.get("stream-next-offset").and_then(|tail| tail.to_str().ok()).unwrap_or("");
-    let acks = json!([{ "path": child["streamPath"], "offset": tail }]);
-    asking.callback("done", &child, &json!({ "epoch": child["epoch"], "acks": acks, "done": true })).await?;
+    asking.by_webhook(&mut receiver).await?;
+    asking.by_runner().await?;
     server.stop().await
 }
 
@@ -51,27 +34,81 @@ struct Asking<'r> {
 }
 
 impl Asking<'_> {
+    async fn by_webhook(&mut self, receiver: &mut Receiver) -> Result<()> {
+        let message = message();
+        self.cost("spawn, no dispatch", Ask::put("/_electric/entities/mute/m", &json!({}))).await?;
+        self.cost("send, no dispatch", Ask::post("/_electric/entities/mute/m/send", &message)).await?;
+        self.cost("spawn, webhook policy", Ask::put("/_electric/entities/agent/p", &json!({}))).await?;
+        self.cost("send that wakes a webhook", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
+        let parent = woken(receiver).await?;
+        self.cost("claim of a webhook's wake", parent.claim()).await?;
+        self.cost("heartbeat of a webhook's wake", parent.heartbeat()).await?;
+        self.cost("send to an agent at work", Ask::post("/_electric/entities/agent/p/send", &message)).await?;
+
+        let wake = json!({ "subscriberUrl": "/agent/p", "condition": "runFinished", "manifestKey": "child:agent:c" });
+        let body = json!({ "parent": "/agent/p", "initialMessage": "count", "wake": wake });
+        self.cost("spawn of a child, with its message and wake", Ask::put("/_electric/entities/agent/c", &body))
+            .await?;
+        let child = woken(receiver).await?;
+        let claimed = self.cost("claim of a webhook's wake, by the child", child.claim()).await?;
+        let token = write_token(&claimed.json()?)?;
+        let append = |events: &Json| Ask::post(&child.stream, events).under(&token);
+        self.cost("append of one event", append(&json!([event("text_delta", "t:0", "insert")]))).await?;
+        let run = json!([event("run", "run-0", "insert"), event("run", "run-0", "update")]);
+        let appended = self.cost("append that ends a run and wakes the parent", append(&run)).await?;
+        self.cost("done of a webhook's wake", child.done(appended.header("stream-next-offset"))).await?;
+        self.cost("done of a webhook's wake, more is pending", parent.done(&parent.tail)).await.map(drop)
+    }
+
+    async fn by_runner(&mut self) -> Result<()> {
+        let runner = json!({ "id": "r", "label": "of the benchmark" });
+        self.connection.expect(Ask::post("/_electric/runners", &runner)).await?;
+        let policy = json!({ "targets": [{ "type": "runner", "runnerId": "r" }] });
+        let body = json!({ "dispatch_policy": policy });
+        self.cost("spawn, runner policy", Ask::put("/_electric/entities/mute/r", &body)).await?;
+        let send = Ask::post("/_electric/entities/mute/r/send", &message());
+        self.cost("send that wakes a runner", send.clone()).await?;
+        let first = self.claim_as_runner().await?;
+        self.cost("claim of a runner's wake, for its write token", first.claim()).await?;
+        self.cost("heartbeat of a runner's wake", first.heartbeat()).await?;
+        self.cost("send to a runner at work", send).await?;
+        self.cost("done of a runner's wake, more is pending", first.done(&first.tail)).await?;
+        let second = self.claim_as_runner().await?;
+        self.cost("done of a runner's wake", second.done(&second.tail)).await.map(drop)
+    }
+
+    /// Claims what was announced last.
+    async fn claim_as_runner(&mut self) -> Result<Wake> {
+        let events = self.connection.expect(Ask::get("/runners/r/wake?offset=-1")).await?.json()?;
+        let event = events.as_array().and_then(|events| events.last()).ok_or("no wake was announced")?;
+        let claimed = self.cost("claim by a runner", Ask::post("/_electric/runners/r/claim", event)).await?;
+        Wake::of(&claimed.json()?)
+    }
+
+    /// Asks, and notes what it cost; of what is asked again, only the first time.
     async fn cost(&mut self, command: &'static str, ask: Ask) -> Result<Answer> {
         let answer = self.connection.expect(ask).await?;
-        self.costs.push(answer.cost(command)?);
+        if self.costs.iter().all(|cost| cost.command != command) {
+            self.costs.push(answer.cost(command)?);
+        }
         Ok(answer)
     }
+}
 
-    async fn callback(&mut self, command: &'static str, hook: &Json, body: &Json) -> Result<Answer> {
-        let text = |member: &str| hook[member].as_str().ok_or_else(|| format!("no `{member}` in the webhook"));
-        let path = format!("/_electric/wake-callbacks/{}", text("wakeId")?);
-        self.cost(command, Ask::post(path, body).under(text("claimToken")?)).await
-    }
+/// The next wake by webhook. The outcome of the webhook is a command of its own: here it always comes before the claim.
+async fn woken(receiver: &mut Receiver) -> Result<Wake> {
+    let wake = Wake::of(&receiver.next().await?.json()?)?;
+    tokio::time::sleep(PAUSE).await;
+    Ok(wake)
+}
 
-    /// Claims, and gives the write token.
-    async fn claim(&mut self, command: &'static str, hook: &Json) -> Result<String> {
-        let body = json!({ "epoch": hook["epoch"], "wakeId": hook["wakeId"] });
-        let answer = self.callback(command, hook, &body).await?;
-        answer.json()?["writeToken"].as_str().map(str::to_owned).ok_or_else(|| "no write token".into())
-    }
+fn message() -> Json {
+    json!({ "payload": { "text": "How many words has chapter one?" } })
 }
 
 fn event(kind: &str, key: &str, operation: &str) -> Json {
     let status = if operation == "update" { "completed" } else { "started" };
     json!({ "type": kind, "key": key, "value": { "status": status }, "headers": { "operation": operation } })
 }
+
+const PAUSE: Duration = Duration::from_millis(100);

@@ -3,6 +3,8 @@
 //!
 //! Figures are of this machine, except rows and statements. It is no test: nothing fails because something is slow.
 
+mod claims;
+mod completion;
 mod cost;
 mod disk;
 mod latency;
@@ -23,7 +25,7 @@ use reveille_tests::{Result, machine};
 
 use crate::report::Report;
 
-/// Measures the native server: throughput, latency, start, memory, rows a command, size of the wasm files.
+/// Measures the native server: throughput, latency, claims, start, memory, rows a command, size of the wasm files.
 #[derive(Debug, Parser)]
 #[command(name = "bench", max_term_width = 100)]
 struct Options {
@@ -40,6 +42,8 @@ enum Part {
     Spawns,
     Sends,
     Latency,
+    Completion,
+    Claims,
     Memory,
     Cost,
     Size,
@@ -80,6 +84,12 @@ async fn measure(options: &Options) -> Result<Report> {
     if wants(Part::Latency) {
         latency::measure(&setting, &mut report).await?;
     }
+    if wants(Part::Completion) {
+        completion::measure(&setting, &mut report).await?;
+    }
+    if wants(Part::Claims) {
+        claims::measure(&setting, &mut report).await?;
+    }
     if wants(Part::Memory) {
         memory::measure(&setting, &mut report).await?;
     }
@@ -96,7 +106,7 @@ impl Setting {
     fn of(options: &Common) -> Result<Self> {
         let quick = |long: u64, short: u64| Duration::from_millis(if options.quick { short } else { long });
         Ok(Self {
-            place: Place::of(options)?,
+            place: Place::of(&options.place)?,
             warm_up: quick(1000, 300),
             window: quick(4000, 800),
             samples: if options.quick { 200 } else { 1000 },

@@ -82,7 +82,7 @@ impl Row for Run {
     }
 
     fn legend() -> Vec<&'static str> {
-        vec![WEBHOOKS, observe::COUNTED]
+        vec![WEBHOOKS, CLAIMS, observe::COUNTED]
     }
 
     fn row(&self) -> Vec<String> {
@@ -102,3 +102,5 @@ impl Row for Run {
 
 const WEBHOOKS: &str = "\
 webhooks: arrivals a second (what is sent while a wake is under way shares the next); their outcomes are commands, too";
+const CLAIMS: &str = "\
+claim to done: whole cycles, of a runner's claim, its claim for the write token and its done; p50 and p99 are of the claim";

@@ -20,7 +20,7 @@ pub(crate) async fn measure(setting: &Setting, report: &mut Report) -> Result<()
         ("append of one message", Ask::post(path.clone(), &json!({ "n": 0 }))),
         ("append of ten messages", Ask::post(path.clone(), &Json::from(vec![0; 10]))),
         ("read", Ask::get(&path)),
-        ("read at the tail", Ask::get(&format!("{path}?offset=now"))),
+        ("read at the tail", Ask::get(format!("{path}?offset=now"))),
     ] {
         report.costs.push(connection.expect(ask).await?.cost(command)?);
     }

@@ -12,7 +12,6 @@ mod load;
 mod memory;
 mod message;
 mod pair;
-mod progress;
 mod report;
 mod tail;
 mod wire;
@@ -22,11 +21,10 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use reveille_tests::program::{self, Common, Place};
+use reveille_tests::progress::Progress;
 use reveille_tests::{Result, machine};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::pair::PUBLISHED;
-use crate::progress::Progress;
 use crate::report::Report;
 
 /// Measures streams on the native server and on the published one: appends, catch-up, latency, memory.
@@ -91,7 +89,7 @@ fn main() -> ExitCode {
 
 async fn measure(options: &Options) -> Result<Report> {
     let setting = Setting::of(options)?;
-    raise_open_files()?;
+    program::raise_open_files()?;
     let mut report = Report::new(machine::describe(&setting.place.data)?);
     report.notes.push(format!("published: {PUBLISHED}, on its file store"));
     let parts = if options.only.is_empty() { Part::value_variants() } else { &options.only };
@@ -113,7 +111,7 @@ impl Setting {
         let either = |long: u64, short: u64| if quick { short } else { long };
         let batch = options.batch.unwrap_or(either(10, 100));
         Ok(Self {
-            place: Place::of(&options.common)?,
+            place: Place::of(&options.common.place)?,
             progress: Progress::new(),
             rounds: options.rounds.unwrap_or(either(5, 3)),
             warm_up: Duration::from_millis(either(500, 200)),
@@ -126,10 +124,4 @@ impl Setting {
             streams: either(10_000, 2000),
         })
     }
-}
-
-/// A connection is an open file, here and in the servers, which inherit the limit.
-fn raise_open_files() -> Result<()> {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

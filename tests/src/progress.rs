@@ -1,20 +1,28 @@
-//! What is being measured, on a line of its own that goes away.
+//! What is being done, on a line of its own that goes away.
 #![allow(clippy::print_stderr, reason = "what the command prints is its output")]
 
 use std::io::{IsTerminal, stderr};
 
 /// A line on the terminal, or nothing where there is none.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub struct Progress {
     shown: bool,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Progress {
-    pub(crate) fn new() -> Self {
+    /// The terminal's, if there is one.
+    pub fn new() -> Self {
         Self { shown: stderr().is_terminal() }
     }
 
-    pub(crate) fn say(&self, text: &str) {
+    /// Says what is being done now.
+    pub fn say(&self, text: &str) {
         if self.shown {
             eprint!("\r\x1b[K{text}");
         }

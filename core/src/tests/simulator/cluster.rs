@@ -1,0 +1,226 @@
+//! The cluster: one engine, everybody around it, and what they remember.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::super::world::{Got, World};
+use super::dice::Dice;
+use super::model::{Delayed, Entity, Registration, Target};
+use super::watchers::{self, Watcher};
+use super::{steps, stories};
+use crate::Time;
+use crate::effect::EffectId;
+use crate::store::Sql;
+use crate::stream::Offset;
+
+pub(super) struct Cluster {
+    pub(super) world: World,
+    pub(super) dice: Dice,
+    pub(super) entities: Vec<Entity>,
+    pub(super) runners: Vec<Runner>,
+    pub(super) watchers: Vec<Watcher>,
+    pub(super) feeds: Vec<String>,
+    pub(super) works: Vec<Work>,
+    /// Webhooks that left and were not answered.
+    pub(super) flights: Vec<Flight>,
+    /// Those that nobody answers before the end.
+    pub(super) hung: Vec<Flight>,
+    /// Those that were answered, or whose server went down: nobody waits for their answer.
+    pub(super) lost: Vec<Flight>,
+    pub(super) delayed: Vec<Delayed>,
+    pub(super) registrations: Vec<Registration>,
+    /// Commits that failed on purpose, since the engine was opened.
+    pub(super) failed_commits: u64,
+    /// Whether the disk is full, so that commands may be refused.
+    pub(super) full: bool,
+    /// How likely each step is.
+    pub(super) weights: Vec<usize>,
+    /// Each code with which the engine refused, and each step that was taken.
+    pub(super) heard: BTreeSet<String>,
+    numbers: u64,
+    trail: Trail,
+    pub(super) digest: Sha256,
+}
+
+/// A wake as somebody was told of it. They may act on it whenever they like: long after it is over, too.
+pub(super) struct Work {
+    pub(super) entity: usize,
+    pub(super) wake: String,
+    pub(super) generation: i64,
+    pub(super) token: String,
+    /// The subscription's name.
+    pub(super) name: String,
+    /// Where the stream ended when they were told.
+    pub(super) told: i64,
+    /// Every write token that was given out under it; only the last was ever good.
+    pub(super) writes: Vec<String>,
+}
+
+/// A webhook on its way.
+#[derive(Clone)]
+pub(super) struct Flight {
+    pub(super) id: EffectId,
+    pub(super) whom: Whom,
+    pub(super) generation: i64,
+    pub(super) attempt: i64,
+    /// The streams that it names, and where each ended.
+    pub(super) told: Vec<(String, i64)>,
+    /// When its host gives up waiting: in time, or late.
+    pub(super) ends: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    Entity(usize),
+    Watcher(usize),
+}
+
+/// A runner: it reads its wake stream, and claims by what it has read.
+pub(super) struct Runner {
+    pub(super) id: String,
+    pub(super) enabled: bool,
+    pub(super) alive: bool,
+    pub(super) offset: String,
+    pub(super) events: Vec<Json>,
+}
+
+/// What happened, for whoever must find out why.
+#[derive(Clone, Default)]
+pub(super) struct Trail(Rc<RefCell<Vec<String>>>);
+
+impl Cluster {
+    /// One with three runners, a type for each of them and two that webhooks serve, and watchers.
+    pub(super) fn new(seed: u64, trail: Trail) -> Self {
+        let mut dice = Dice::new(seed);
+        let slots = dice.pick(if stories::LINES { &[2, 8, 64] } else { &[256] }).expect("one");
+        let mut cluster = Self {
+            world: World::with_fetches(slots),
+            dice,
+            entities: Vec::new(),
+            runners: Vec::new(),
+            watchers: Vec::new(),
+            feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
+            works: Vec::new(),
+            flights: Vec::new(),
+            hung: Vec::new(),
+            lost: Vec::new(),
+            delayed: Vec::new(),
+            registrations: Vec::new(),
+            failed_commits: 0,
+            full: false,
+            weights: Vec::new(),
+            heard: BTreeSet::new(),
+            numbers: 0,
+            trail,
+            digest: Sha256::new(),
+        };
+        cluster.weights = steps::weights(&mut cluster.dice);
+        cluster.found();
+        cluster
+    }
+
+    fn found(&mut self) {
+        self.world.webhook_type("hook");
+        let bare = json!({ "targets": [{ "type": "webhook", "url": "https://agent.test/shared" }] });
+        let mut types = vec![("bare".to_owned(), bare)];
+        for n in 0..3 {
+            let id = format!("r{n}");
+            assert_eq!(self.world.post("/_electric/runners", &json!({ "id": id, "label": "l" })).status, 201);
+            types.push((format!("task{n}"), json!({ "targets": [{ "type": "runner", "runnerId": id }] })));
+            self.runners.push(Runner { id, enabled: true, alive: true, offset: "-1".to_owned(), events: Vec::new() });
+        }
+        for (name, policy) in types {
+            let body = json!({ "name": name, "description": "d", "default_dispatch_policy": policy });
+            assert_eq!(self.world.post("/_electric/entity-types", &body).status, 201);
+        }
+        for feed in &self.feeds {
+            self.world.ask("PUT", feed, &[("content-type", "application/json")], &Json::Null);
+        }
+        watchers::found(self);
+    }
+
+    /// The types that there are, and who runs their entities.
+    pub(super) const TYPES: [(&'static str, Target); 5] = [
+        ("hook", Target::Webhook),
+        ("bare", Target::Webhook),
+        ("task0", Target::Runner(0)),
+        ("task1", Target::Runner(1)),
+        ("task2", Target::Runner(2)),
+    ];
+
+    /// A number that nobody had before.
+    pub(super) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn note(&self, line: String) {
+        let millis = self.world.now.as_millis() - 1_800_000_000_000;
+        self.trail.0.borrow_mut().push(format!("{millis:>8} ms  {line}"));
+    }
+
+    pub(super) fn read(&mut self, path: &str) -> Got {
+        let got = self.world.get(path);
+        self.digest.update(&got.body);
+        got
+    }
+
+    /// Whether wakes wait for their turn because their causes run too deep.
+    pub(super) fn is_slowed(&self) -> bool {
+        self.world.engine.sql().number("SELECT count(*) FROM waiting_wake") > 0
+    }
+
+    /// Where an entity's stream ends.
+    pub(super) fn tail(&mut self, entity: usize) -> i64 {
+        let path = self.entities[entity].path();
+        let got = self.world.ask("HEAD", &path, &[], &Json::Null);
+        Offset::parse(got.header("stream-next-offset")).expect("an offset").bytes()
+    }
+
+    /// What everybody was told and all that is kept, in one number.
+    pub(super) fn fingerprint(&mut self) -> String {
+        for table in TABLES {
+            let digest = &mut self.digest;
+            let mut visit = |row: crate::store::Row<'_>| {
+                digest.update(format!("{row:?}"));
+                Ok(())
+            };
+            self.world.engine.sql().run(table, &[], &mut visit).expect("readable");
+        }
+        format!("{:x}", self.digest.clone().finalize())
+    }
+}
+
+impl Trail {
+    /// The last of what happened.
+    pub(super) fn last(&self, lines: usize) -> String {
+        let all = self.0.borrow();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+pub(super) fn text(json: &Json) -> String {
+    json.as_str().unwrap_or_else(|| panic!("{json} is no text")).to_owned()
+}
+
+pub(super) fn offset(json: &Json) -> i64 {
+    Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
+}
+
+const TABLES: [&str; 11] = [
+    "SELECT * FROM clock",
+    "SELECT * FROM stream",
+    "SELECT * FROM entry",
+    "SELECT * FROM segment",
+    "SELECT * FROM entity",
+    "SELECT * FROM subscription",
+    "SELECT * FROM link",
+    "SELECT * FROM registration",
+    "SELECT * FROM timer",
+    "SELECT * FROM delayed_send",
+    "SELECT * FROM runner",
+];

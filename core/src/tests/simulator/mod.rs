@@ -1,0 +1,94 @@
+//! A whole cluster in one thread, from one seed: an engine, those who use it, those who run its entities, and what goes
+//! wrong. One seed is one history.
+//!
+//! A step is drawn, taken, and its answer compared with what the histories of all entities say that it must be; then
+//! everything that must always hold is looked at. At the end faults stop, and nothing may have been lost.
+//!
+//! `REVEILLE_SEEDS=1000` asks for more seeds, `REVEILLE_SEED=7` for one, `REVEILLE_STEPS` for another length,
+//! `REVEILLE_TRAIL` for more of the steps that led to a failure. Another operation is a row of [`steps`] and a function.
+
+#![allow(clippy::panic, reason = "a history that went wrong has nothing to give back")]
+
+mod agents;
+mod checks;
+mod cluster;
+mod dice;
+mod faults;
+mod host;
+mod model;
+mod people;
+mod rest;
+mod runners;
+mod steps;
+mod stories;
+mod watchers;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cluster::{Cluster, Trail};
+
+/// The history of a seed: what was met in it, and all of it in one number.
+struct History {
+    heard: BTreeSet<String>,
+    fingerprint: String,
+}
+
+/// Lives through the history of a seed. Whatever is wrong with it is told with the seed and the last steps.
+fn live(seed: u64) -> History {
+    let trail = Trail::default();
+    let lived = catch_unwind(AssertUnwindSafe(|| history(seed, trail.clone())));
+    lived.unwrap_or_else(|why| {
+        let why = why.downcast_ref::<String>().cloned().or_else(|| why.downcast_ref::<&str>().map(|w| (*w).to_owned()));
+        let lines = asked("REVEILLE_TRAIL").and_then(|n| n.try_into().ok()).unwrap_or(30);
+        panic!("REVEILLE_SEED={seed}\n{}\n{}", trail.last(lines), why.unwrap_or_default());
+    })
+}
+
+fn history(seed: u64, trail: Trail) -> History {
+    let mut c = Cluster::new(seed, trail);
+    for n in 0..asked("REVEILLE_STEPS").unwrap_or(STEPS) {
+        steps::step(&mut c);
+        checks::check(&mut c);
+        if n % 50 == 49 {
+            checks::check_streams(&mut c);
+        }
+    }
+    rest::rest(&mut c);
+    History { fingerprint: c.fingerprint(), heard: c.heard }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
+    if let Some(seed) = asked("REVEILLE_SEED") {
+        live(seed);
+        return;
+    }
+    let mut heard = BTreeSet::new();
+    for seed in 1..=asked("REVEILLE_SEEDS").unwrap_or(SEEDS) {
+        heard.append(&mut live(seed).heard);
+    }
+    let codes = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
+    for met in
+        codes.into_iter().chain(["slowed", "DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED"]).chain(steps::names())
+    {
+        assert!(heard.contains(met), "no seed has met `{met}`");
+    }
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    let [once, again, other] = [1, 1, 2].map(|seed| live(seed).fingerprint);
+    assert_eq!(once, again);
+    assert_ne!(once, other);
+}
+
+/// A number that whoever runs the tests asks for.
+#[allow(clippy::disallowed_methods, reason = "which seeds to live through is asked from outside")]
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|number| number.parse().ok())
+}
+
+/// How many seeds, of how many steps each.
+const SEEDS: u64 = 24;
+const STEPS: u64 = 250;

@@ -1,0 +1,213 @@
+//! Those who use the cluster: they spawn, send, signal, and wait for what others do.
+
+use serde_json::{Value as Json, json};
+
+use super::super::world::Got;
+use super::cluster::Cluster;
+use super::host::Op;
+use super::model::{Author, Change, Condition, DELAY, Delayed, Entity, Registration, Target};
+use crate::Span;
+use crate::entity::Status;
+
+/// A new entity, perhaps with a parent that waits for its runs, a first message, or a URL that is taken.
+pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
+    let (kind, default) = c.dice.pick(&Cluster::TYPES)?;
+    let url = match c.entities.len() {
+        n if n > 0 && (n >= MOST || c.dice.percent(5)) => c.entities[c.dice.below(n)].url.clone(),
+        _ => format!("/{kind}/e{}", c.number()),
+    };
+    let parent = if c.dice.percent(60) { some(c) } else { None };
+    let parent_url = parent.map(|p| c.entities[p].url.clone());
+    let waits = c.dice.percent(70);
+    let key = format!("child:{url}");
+    let first = if c.dice.percent(60) { Some(c.number()) } else { None };
+    let mut body = json!({});
+    if let Some(url) = &parent_url {
+        body["parent"] = json!(url);
+        if waits {
+            body["wake"] = json!({ "subscriberUrl": url, "condition": "runFinished", "manifestKey": key });
+        }
+    }
+    if let Some(number) = first {
+        body["initialMessage"] = json!(number);
+    }
+    let target = parent.map_or(default, |p| c.entities[p].target);
+    let path = format!("/_electric/entities{url}");
+    let what = format!("spawn {url} {body}");
+    Some(Op::ask(what, ("PUT", &path), &[], &body, move |c, got| {
+        if c.entities.iter().any(|e| e.url == url) {
+            assert_eq!((got.status, got.code()), (409, "DUPLICATE_URL".to_owned()));
+            return;
+        }
+        assert_eq!(got.status, 201, "{}", got.body);
+        born(c, &url, target);
+        if let Some(subscriber) = parent.filter(|_| waits) {
+            let condition = Condition::RunFinished;
+            Registration { subscriber, source: url, condition, key }.put(&mut c.registrations);
+        }
+        if let Some(number) = first {
+            c.arrive(c.entities.len() - 1, number, false);
+        }
+    }))
+}
+
+fn born(c: &mut Cluster, url: &str, target: Target) {
+    c.entities.push(Entity {
+        url: url.to_owned(),
+        target,
+        status: Status::Idle,
+        current: None,
+        generation: 0,
+        said: 0,
+        acked: 0,
+        inbox: Vec::new(),
+        notes: Vec::new(),
+        wakes: Vec::new(),
+    });
+}
+
+/// A message: now or later, and in each of the modes.
+pub(super) fn send(c: &mut Cluster) -> Option<Op> {
+    let entity = some(c)?;
+    let later = c.dice.percent(25).then(|| Span::millis(c.dice.between(1, DELAY.as_millis())));
+    let mode = c.dice.pick(&[None, None, Some("immediate"), Some("queued"), Some("steer"), Some("paused")])?;
+    Some(say(c, entity, later, mode))
+}
+
+pub(super) fn say(c: &mut Cluster, entity: usize, later: Option<Span>, mode: Option<&str>) -> Op {
+    let number = c.number();
+    let mut body = json!({ "payload": number });
+    if let Some(later) = later {
+        body["afterMs"] = json!(later.as_millis());
+    }
+    if let Some(mode) = mode {
+        body["mode"] = json!(mode);
+    }
+    let waits = mode == Some("paused");
+    let url = &c.entities[entity].url;
+    let (what, path) = (format!("send {body} to {url}"), format!("/_electric/entities{url}/send"));
+    Op::ask(what, ("POST", &path), &[], &body, move |c, got| {
+        if refuses(c, entity, got) {
+            return;
+        }
+        match later {
+            None => {
+                assert_eq!(got.status, 200, "{}", got.body);
+                c.arrive(entity, number, waits);
+            }
+            Some(later) => {
+                assert_eq!(got.status, 204, "{}", got.body);
+                let due = c.world.now + later;
+                c.delayed.push(Delayed { due, entity, number, waits });
+            }
+        }
+    })
+}
+
+/// Whether the entity takes no messages, which is then what it must have said.
+pub(super) fn refuses(c: &Cluster, entity: usize, got: &Got) -> bool {
+    let refuses = !c.entities[entity].accepts();
+    if refuses {
+        assert_eq!((got.status, got.code()), (409, "NOT_RUNNING".to_owned()), "{}", got.body);
+    }
+    refuses
+}
+
+/// A signal, the last two seldom; or the entity is deleted, which is the same as the last.
+pub(super) fn signal(c: &mut Cluster) -> Option<Op> {
+    let entity = some(c)?;
+    let rarely = c.dice.percent(25);
+    let signal =
+        c.dice.pick(if rarely { &["SIGTERM", "SIGKILL"] } else { &["SIGSTOP", "SIGSTOP", "SIGCONT", "SIGINT"] })?;
+    let url = c.entities[entity].url.clone();
+    let what = format!("{signal} to {url} ({})", c.entities[entity].status.as_str());
+    let path = format!("/_electric/entities{url}");
+    let settle = move |c: &mut Cluster, got: &Got| {
+        if c.entities[entity].is_over() {
+            assert_eq!((got.status, got.code()), (409, "INVALID_SIGNAL".to_owned()));
+            return;
+        }
+        assert_eq!(got.status, 200, "{}", got.body);
+        c.signal(entity, signal);
+        let now = got.json()["new_state"].clone();
+        assert!(now.is_null() || now == c.entities[entity].status.as_str(), "{now}");
+    };
+    if signal == "SIGKILL" && c.dice.percent(50) {
+        return Some(Op::ask(what, ("DELETE", &path), &[], &Json::Null, settle));
+    }
+    Some(Op::ask(what, ("POST", &format!("{path}/signal")), &[], &json!({ "signal": signal }), settle))
+}
+
+/// Somebody waits for what happens elsewhere: at an entity, or on a stream that is nobody's.
+pub(super) fn register(c: &mut Cluster) -> Option<Op> {
+    let subscriber = some(c)?;
+    let source = source(c)?;
+    let condition = c.dice.pick(&[
+        Condition::RunFinished,
+        Condition::Change,
+        Condition::Named("inbox"),
+        Condition::Named("note"),
+        Condition::Named("run"),
+    ])?;
+    let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
+    Some(observe(c, subscriber, source, condition, key))
+}
+
+pub(super) fn observe(c: &Cluster, subscriber: usize, source: String, condition: Condition, key: String) -> Op {
+    let json = match condition {
+        Condition::RunFinished => json!("runFinished"),
+        Condition::Change => json!({ "on": "change" }),
+        Condition::Named(kind) => json!({ "on": "change", "collections": [kind] }),
+    };
+    let url = &c.entities[subscriber].url;
+    let mut body = json!({ "subscriberUrl": url, "sourceUrl": source, "condition": json });
+    if !key.is_empty() {
+        body["manifestKey"] = json!(key);
+    }
+    let what = format!("register {body}");
+    Op::ask(what, ("POST", "/_electric/wake"), &[], &body, move |c, got| {
+        assert_eq!(got.status, 204, "{}", got.body);
+        Registration { subscriber, source, condition, key }.put(&mut c.registrations);
+    })
+}
+
+pub(super) fn unregister(c: &mut Cluster) -> Option<Op> {
+    let at = c.dice.below(c.registrations.len());
+    let registration = c.registrations.get(at)?;
+    let (subscriber, source) = (registration.subscriber, registration.source.clone());
+    let body = json!({ "subscriberUrl": c.entities[subscriber].url, "sourceUrl": source });
+    let what = format!("unregister {body}");
+    Some(Op::ask(what, ("POST", "/_electric/wake/unregister"), &[], &body, move |c, got| {
+        assert_eq!(got.status, 204, "{}", got.body);
+        c.registrations.retain(|r| r.subscriber != subscriber || r.source != source);
+    }))
+}
+
+/// Something happens on a stream that is nobody's.
+pub(super) fn feed(c: &mut Cluster) -> Option<Op> {
+    let feed = c.feeds[c.dice.below(c.feeds.len())].clone();
+    let body = json!({ "type": "note", "key": "n", "value": {}, "headers": { "operation": "insert" } });
+    let headers = [("content-type", "application/json")];
+    Some(Op::ask(format!("append to {feed}"), ("POST", &feed.clone()), &headers, &body, move |c, got| {
+        assert_eq!(got.status, 204, "{}", got.body);
+        c.changed(&feed, Author::Outside, &[Change { kind: "note", finishes: false }]);
+    }))
+}
+
+/// Some entity, mostly one that has not ended.
+pub(super) fn some(c: &mut Cluster) -> Option<usize> {
+    let all: Vec<usize> = (0..c.entities.len()).collect();
+    let alive: Vec<usize> = all.iter().copied().filter(|e| !c.entities[*e].is_over()).collect();
+    let ended_too = alive.is_empty() || c.dice.percent(5);
+    c.dice.pick(if ended_too { &all } else { &alive })
+}
+
+fn source(c: &mut Cluster) -> Option<String> {
+    if c.dice.percent(25) {
+        return Some(c.feeds[c.dice.below(c.feeds.len())].clone());
+    }
+    some(c).map(|e| c.entities[e].url.clone())
+}
+
+/// How many entities there may be.
+const MOST: usize = 40;

@@ -1,0 +1,120 @@
+//! What may happen next. Another operation is a row here, and a function.
+
+use super::cluster::Cluster;
+use super::dice::Dice;
+use super::host::Op;
+use super::{agents, faults, people, runners, watchers};
+
+pub(super) struct Step {
+    name: &'static str,
+    weight: usize,
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    /// It asks the engine for something, alone or together with others; or there is nobody to ask.
+    Asks(fn(&mut Cluster) -> Option<Op>),
+    /// It happens.
+    Happens(fn(&mut Cluster)),
+}
+
+const STEPS: [Step; 33] = [
+    asks("spawn", 6, people::spawn),
+    asks("send", 12, people::send),
+    asks("signal", 5, people::signal),
+    asks("register", 5, people::register),
+    asks("unregister", 1, people::unregister),
+    asks("feed", 3, people::feed),
+    asks("an endpoint takes a wake", 12, agents::takes),
+    asks("an endpoint is done at once", 4, agents::is_done_at_once),
+    asks("an endpoint fails", 4, agents::fails),
+    asks("an endpoint times out", 2, agents::times_out),
+    asks("claim", 14, agents::claims),
+    asks("heartbeat", 6, agents::keeps),
+    asks("ack", 6, agents::acknowledges),
+    asks("done", 12, agents::is_done),
+    asks("append", 14, agents::appends),
+    asks("tell", 4, agents::tells),
+    asks("intrude", 1, agents::intrudes),
+    asks("runner reads", 8, runners::reads),
+    asks("runner claims", 14, runners::claims),
+    asks("runner reports", 1, runners::reports),
+    asks("switch a runner", 2, runners::switches),
+    asks("runner registers again", 1, runners::registers_again),
+    asks("watcher claims", 3, watchers::claims),
+    asks("watcher acts", 5, watchers::acts),
+    asks("tick", 2, faults::ticks),
+    asks("a lost answer", 1, faults::a_lost_answer_comes),
+    happens("hang", 2, faults::hangs),
+    happens("runner dies or returns", 2, runners::dies_or_returns),
+    happens("a moment", 10, faults::a_moment_passes),
+    happens("time", 6, faults::time_passes),
+    happens("an hour", 1, faults::an_hour_passes),
+    happens("crash", 2, faults::crash),
+    happens("trap", 1, faults::trap),
+];
+
+/// What happens besides, so that it does not happen within itself.
+const BESIDES: [Step; 6] = [
+    happens("together", 10, faults::together),
+    happens("in vain", 2, faults::in_vain),
+    happens("the disk is full", 2, faults::the_disk_is_full),
+    happens("the clock steps back", 2, faults::the_clock_steps_back),
+    happens("a chain reacts", 2, agents::a_chain_reacts),
+    happens("the host is late", 2, faults::the_host_is_late),
+];
+
+const fn asks(name: &'static str, weight: usize, how: fn(&mut Cluster) -> Option<Op>) -> Step {
+    Step { name, weight, how: How::Asks(how) }
+}
+
+const fn happens(name: &'static str, weight: usize, how: fn(&mut Cluster)) -> Step {
+    Step { name, weight, how: How::Happens(how) }
+}
+
+/// How likely each step is in one run: some never come, some come often, so that runs differ more than dice do.
+pub(super) fn weights(dice: &mut Dice) -> Vec<usize> {
+    STEPS.iter().chain(&BESIDES).map(|step| step.weight * dice.pick(&[0, 1, 1, 1, 1, 3]).unwrap_or(1)).collect()
+}
+
+/// The names of all steps.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().chain(&BESIDES).map(|step| step.name)
+}
+
+/// Draws a step and takes it.
+pub(super) fn step(c: &mut Cluster) {
+    let at = draw(c, STEPS.len() + BESIDES.len());
+    let step = STEPS.get(at).unwrap_or_else(|| &BESIDES[at - STEPS.len()]);
+    c.heard.insert(step.name.to_owned());
+    match step.how {
+        How::Happens(happens) => happens(c),
+        How::Asks(asks) => {
+            if let Some(op) = asks(c) {
+                c.run(vec![op]);
+            }
+        }
+    }
+}
+
+/// Some operation that can stand in a batch.
+pub(super) fn some_op(c: &mut Cluster) -> Option<Op> {
+    match STEPS[draw(c, STEPS.len())].how {
+        How::Asks(asks) => asks(c),
+        How::Happens(_) => None,
+    }
+}
+
+fn draw(c: &mut Cluster, of: usize) -> usize {
+    let total: usize = c.weights[..of].iter().sum();
+    let mut left = c.dice.below(total);
+    c.weights[..of]
+        .iter()
+        .position(|weight| {
+            let hit = left < *weight;
+            left = left.saturating_sub(*weight);
+            hit
+        })
+        .unwrap_or(0)
+}
