@@ -49,6 +49,25 @@ const causes = {
     tells: 'wake',
     begins: ['evaluated', 'appended'],
   },
+  'two changes, gathered': {
+    async prepare(cell) {
+      cell.source = await cell.w.working(cell.type, `${cell.id}-source`)
+      await cell.w.observe(cell.url, cell.source.entity, { on: 'change' }, { debounceMs: DELAY / 2 })
+    },
+    async happen({ source }) {
+      for (const key of ['a', 'b']) await source.append(note(key))
+    },
+    tells: 'wake',
+    begins: ['evaluated', 'debounced', 'evaluated', 'appended'],
+  },
+  'nothing for a while': {
+    async prepare(cell) {
+      const source = await cell.w.spawn(cell.type, `${cell.id}-source`)
+      await cell.w.observe(cell.url, source.url, 'runFinished', { timeoutMs: DELAY })
+    },
+    tells: 'wake',
+    begins: ['evaluated', 'appended'],
+  },
   'SIGINT': { happen: signal('SIGINT'), tells: 'signal', begins: ['appended'] },
   'SIGHUP': { happen: signal('SIGHUP'), tells: 'signal', begins: ['appended'] },
   'SIGUSR': { happen: signal('SIGUSR'), tells: 'signal', begins: ['appended'] },
