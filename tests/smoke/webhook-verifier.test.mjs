@@ -17,7 +17,7 @@ const unknown = { status: 401, message: 'Unknown webhook signing key' }
 const noKeys = { status: 503, message: 'JWKS response did not contain Ed25519 keys' }
 const signatureOf = (delivery) => delivery.headers['webhook-signature']
 
-/** A delivery of ours, the published keys, and a verifier at the server's time, which `later` moves in its eyes only. */
+/** A delivery of ours, the published keys, and a verifier at the time of sending, which `at` moves in its eyes only. */
 async function delivered(t, options = {}) {
   const w = await world(t)
   await w.type()
@@ -25,7 +25,7 @@ async function delivered(t, options = {}) {
   await w.spawn(w.name, 'e', { dispatch_policy: hook.policy, tags: { word: 'Grüße, 世界 🎂' }, initialMessage: 'go' })
   const { text: body, headers } = await hook.next()
   const keys = (await w.get('/__ds/jwks.json')).json.keys
-  const sent = await w.now()
+  const sent = parseSignature(headers['webhook-signature']).t * 1_000
   let later = 0
   const { verify } = verifier({ fetch: (headers) => w.get('/__ds/jwks.json', { headers }), now: () => sent + later, ...options })
   return {
