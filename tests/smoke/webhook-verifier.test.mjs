@@ -63,7 +63,9 @@ test('a delivery that is repeated is signed again, at its own time', async (t) =
     times.push(time)
     await w.eventually(async () => assert.equal((await w.entity(url)).status, 'idle'))
   }
-  assert.ok(times.every((time, n) => n === 0 || time > times[n - 1]), `${times}`)
+  // The second attempt may come within the same second, the fourth may not.
+  assert.deepEqual(times, times.toSorted((a, b) => a - b))
+  assert.ok(times[3] > times[0], `${times}`)
 })
 
 test('a plain subscription’s delivery is believed by the same rules', async (t) => {
