@@ -65,6 +65,7 @@ pub use config::{Config, Virtual};
 pub use effect::{Answer, Effect, EffectId, Fetch, Fetched, Notify, Topic, Touch};
 pub use engine::{Command, Cost, Counts, Engine, Reply, Ticket, Turn};
 pub use entropy::Entropy;
+pub use schedule::cron;
 pub use subscription::glob;
 pub use time::{Span, Time};
 

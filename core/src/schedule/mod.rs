@@ -1,6 +1,8 @@
 //! Time: one timer table, one deadline. Each due row runs in a nested transaction of its own; one that fails is pushed
 //! back and never stops the others.
 
+pub mod cron;
+
 use crate::engine::{Done, Ended, Fate, Handle, Scratch};
 use crate::http::Error;
 use crate::limits::{ATTEMPTS, BACKOFF};
