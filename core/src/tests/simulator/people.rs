@@ -205,8 +205,16 @@ pub(super) fn unregister(c: &mut Cluster) -> Option<Op> {
 /// Something happens on a stream that is nobody's: mostly once, or very often, or something large.
 pub(super) fn feed(c: &mut Cluster) -> Option<Op> {
     let feed = c.feeds[c.dice.below(c.feeds.len())].clone();
-    let fat = c.dice.percent(3);
-    let times = if !fat && c.dice.percent(25) { c.dice.between(2, 130) } else { 1 };
+    let fat = c.dice.percent(5);
+    let times = match c.dice.below(100) {
+        0..15 if !fat => c.dice.between(2, 20),
+        15..22 if !fat => c.dice.between(90, 130),
+        _ => 1,
+    };
+    Some(append(c, &feed, times, fat))
+}
+
+fn append(c: &mut Cluster, feed: &str, times: i64, fat: bool) -> Op {
     let keys: Vec<String> = (0..times).map(|_| format!("n{}", c.number())).collect();
     let value = if fat { json!({ "value": "x".repeat(DEBOUNCE_BYTES) }) } else { json!({}) };
     let note =
@@ -214,11 +222,29 @@ pub(super) fn feed(c: &mut Cluster) -> Option<Op> {
     let body = Json::Array(keys.iter().map(note).collect());
     let headers = [("content-type", "application/json")];
     let what = format!("append {times} to {feed}, from {}{}", keys[0], if fat { ", a large one" } else { "" });
-    Some(Op::ask(what, ("POST", &feed.clone()), &headers, &body, move |c, got| {
+    let path = feed.to_owned();
+    Op::ask(what, ("POST", feed), &headers, &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
         let notes: Vec<Change> = keys.iter().map(|key| Change { fat, ..Change::of("note", key) }).collect();
-        c.changed(&feed, Author::Outside, &notes);
-    }))
+        c.changed(&path, Author::Outside, &notes);
+    })
+}
+
+/// A source is never quiet for long enough, and then says very much: what is gathered has to be told all the same.
+pub(super) fn a_source_is_steady(c: &mut Cluster) {
+    let (debounce, pause, times) = c.dice.pick(&[(2_000, 1_900, 12), (900_000, 880_000, 6)]).expect("one");
+    let Some(subscriber) = some(c) else { return };
+    let terms = Terms { debounce: Some(Span::millis(debounce)), ..Terms::default() };
+    let feed = c.feeds[c.dice.below(c.feeds.len())].clone();
+    let op = observe(c, subscriber, feed.clone(), Condition::Named("note"), "steady".to_owned(), terms);
+    c.run(vec![op]);
+    for _ in 0..times {
+        let op = append(c, &feed, 1, false);
+        c.run(vec![op]);
+        c.pass(Span::millis(pause));
+    }
+    let op = append(c, &feed, 110, false);
+    c.run(vec![op]);
 }
 
 /// Some entity, mostly one that has not ended.

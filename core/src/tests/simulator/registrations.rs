@@ -150,7 +150,7 @@ impl Terms {
         let debounce =
             c.dice.percent(60).then(|| c.dice.pick(&[200, 2_000, 15_000, 900_000]).map(Span::millis)).flatten();
         let timeout = c.dice.percent(40).then(|| Span::millis(c.dice.between(100, 100_000)));
-        Self { debounce, timeout, one_shot: c.dice.percent(30) }
+        Self { debounce, timeout, one_shot: c.dice.percent(45) }
     }
 
     pub(super) fn write(self, wake: &mut Json) {
@@ -185,6 +185,9 @@ impl Cluster {
             for (change, label) in labels {
                 if let Some(told) = it.meet(change, label, now) {
                     self.owe(it.subscriber, it.row(false, told));
+                    if it.terms.debounce.is_some() {
+                        self.heard.insert("enough".to_owned());
+                    }
                     if it.terms.one_shot {
                         self.heard.insert("one shot".to_owned());
                         return false;
@@ -216,6 +219,7 @@ impl Cluster {
                 let row = it.row(false, told);
                 if it.terms.one_shot {
                     self.registrations.remove(at);
+                    self.heard.insert("one shot".to_owned());
                 }
                 self.owe(subscriber, row);
             }
@@ -237,9 +241,6 @@ impl Cluster {
     }
 
     fn owe(&mut self, subscriber: usize, row: Row) {
-        if row.changes.len() >= MOST {
-            self.heard.insert("enough".to_owned());
-        }
         let it = &mut self.entities[subscriber];
         if it.accepts() {
             it.wakes.push(row);

@@ -44,7 +44,7 @@ const STEPS: [Step; 37] = [
     asks("runner registers again", 1, runners::registers_again),
     asks("watcher claims", 3, watchers::claims),
     asks("watcher acts", 5, watchers::acts),
-    asks("lock", 2, operators::locks),
+    asks("lock", 4, operators::locks),
     asks("unlock", 1, operators::unlocks),
     asks("revive", 2, operators::revives),
     asks("revive all", 1, operators::revives_all),
@@ -60,12 +60,13 @@ const STEPS: [Step; 37] = [
 ];
 
 /// What happens besides, so that it does not happen within itself.
-const BESIDES: [Step; 8] = [
+const BESIDES: [Step; 9] = [
     happens("together", 10, faults::together),
     happens("in vain", 2, faults::in_vain),
     happens("the disk is full", 2, faults::the_disk_is_full),
     happens("the clock steps back", 2, faults::the_clock_steps_back),
     happens("a chain reacts", 2, agents::a_chain_reacts),
+    happens("a source is steady", 1, people::a_source_is_steady),
     happens("one is kept busy", 2, agents::one_is_kept_busy),
     happens("an endpoint is broken", 2, agents::an_endpoint_is_broken),
     happens("the host is late", 2, faults::the_host_is_late),

@@ -102,7 +102,7 @@ fn check_journal(c: &mut Cluster, row: &Found) {
     for (generation, whats) in &of {
         check_dispatch(&url, *generation, whats);
     }
-    let newest = it.claims.last().map_or(0, |(generation, _)| *generation);
+    let newest = of.last_key_value().map_or(0, |(generation, _)| *generation);
     let now = c.world.now;
     for (generation, at) in &it.claims {
         let remembered =
