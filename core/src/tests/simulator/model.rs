@@ -72,6 +72,8 @@ pub(super) struct Current {
 
 /// A message that will arrive.
 pub(super) struct Delayed {
+    /// When it was to arrive, and when it does.
+    pub(super) asked: Time,
     pub(super) due: Time,
     pub(super) entity: usize,
     pub(super) number: u64,
@@ -275,6 +277,12 @@ impl Cluster {
     /// what never came has been told.
     pub(super) fn lapse(&mut self) {
         let now = self.world.now;
+        // What is due while its entity is locked arrives when that ends.
+        for sent in &mut self.delayed {
+            if let Some(until) = self.entities[sent.entity].locked {
+                sent.due = sent.due.max(until);
+            }
+        }
         for entity in 0..self.entities.len() {
             let it = &mut self.entities[entity];
             it.locked.take_if(|until| *until <= now);
@@ -291,7 +299,7 @@ impl Cluster {
         }
         self.delayed.sort_by_key(|d| d.due);
         while self.delayed.first().is_some_and(|d| d.due <= now) {
-            let Delayed { due, entity, number, waits } = self.delayed.remove(0);
+            let Delayed { due, entity, number, waits, .. } = self.delayed.remove(0);
             self.ring(due);
             if self.entities[entity].accepts() {
                 self.arrive(entity, number, waits);

@@ -5,7 +5,6 @@ use serde_json::{Value as Json, json};
 use super::cluster::Cluster;
 use super::host::Op;
 use super::people::some;
-use super::stories;
 use crate::Span;
 
 /// An entity is locked for a while, or for longer than it was, or not as long.
@@ -29,6 +28,12 @@ fn lock(c: &Cluster, entity: usize, span: Span) -> Op {
         let until = c.world.now + span;
         let it = &mut c.entities[entity];
         it.locked = (span > Span::ZERO).then_some(until);
+        let (locked, now) = (it.locked.is_some(), c.world.now);
+        for sent in c.delayed.iter_mut().filter(|sent| sent.entity == entity) {
+            // Whatever lock it waited for is another now, or none.
+            sent.due = if locked { sent.asked } else { sent.asked.max(now) };
+        }
+        let it = &mut c.entities[entity];
         if it.locked.is_some() && !it.is_held() {
             it.current = None;
         }
@@ -50,8 +55,7 @@ pub(super) fn revives(c: &mut Cluster) -> Option<Op> {
         assert_eq!(got.status, 200, "{}", got.body);
         it.dead = false;
         let (state, admits) = (got.json()["state"].clone(), it.admits());
-        let rests = state == "pending" || (!stories::REVIVED_IS_PENDING && !admits && state == "idle");
-        assert!(rests || (admits && state == "outstanding"), "{} when it admits: {admits}", got.body);
+        assert!(state == "pending" || (admits && state == "outstanding"), "{} when it admits: {admits}", got.body);
     }))
 }
 
@@ -63,6 +67,6 @@ pub(super) fn revive_all(_: &Cluster) -> Op {
     Op::ask("revive all", ("POST", "/_reveille/dead-letters/revive"), &[], &Json::Null, |c, got| {
         let dead = c.entities.iter_mut().filter(|e| e.dead);
         let revived = dead.map(|it| it.dead = false).count();
-        assert_eq!((got.status, got.json()), (200, json!({ "revived": revived, "more": false })));
+        assert_eq!((got.status, got.json()), (200, json!({ "revived": revived, "next": null })));
     })
 }

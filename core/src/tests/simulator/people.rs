@@ -107,7 +107,7 @@ pub(super) fn say(c: &mut Cluster, entity: usize, later: Option<Span>, mode: Opt
             Some(later) => {
                 assert_eq!(got.status, 204, "{}", got.body);
                 let due = c.world.now + later;
-                c.delayed.push(Delayed { due, entity, number, waits });
+                c.delayed.push(Delayed { asked: due, due, entity, number, waits });
             }
         }
     })

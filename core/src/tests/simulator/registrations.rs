@@ -6,7 +6,6 @@ use serde_json::{Value as Json, json};
 
 use super::cluster::Cluster;
 use super::model::{Author, Row};
-use super::stories;
 use crate::{Span, Time};
 
 pub(super) struct Registration {
@@ -178,9 +177,8 @@ impl Cluster {
             if own || it.source != source || labels.is_empty() {
                 return true;
             }
-            if !stories::ONE_SHOT_IS_ONE && it.terms.one_shot && it.terms.debounce.is_none() {
-                let more = labels.drain(1..).map(|(_, label)| it.row(false, vec![label]));
-                self.entities[it.subscriber].perhaps.extend(more);
+            if it.terms.one_shot && it.terms.debounce.is_none() {
+                labels.truncate(1);
             }
             for (change, label) in labels {
                 if let Some(told) = it.meet(change, label, now) {

@@ -1,5 +1,4 @@
-//! What the simulator has found, each as a short story. Where a story has not ended well yet, a constant beside it keeps
-//! the simulator away from there.
+//! What the simulator has found, each as a short story.
 
 use serde_json::{Value as Json, json};
 
@@ -53,13 +52,9 @@ fn an_entity_that_is_continued_while_it_is_claimed_runs() {
     assert_eq!(w.status("/horton/a"), "stopped");
 }
 
-/// Whether a registration for one wake is told once of an append that holds more than one match.
-pub(super) const ONE_SHOT_IS_ONE: bool = false;
-
 /// A registration was for one wake, and one append held two events that it waited for. There were two wake rows, since it
 /// was looked up once for all events of the append.
 #[test]
-#[ignore = "`wake::deliver::wake` goes on with a registration that its first event has taken away"]
 fn a_one_shot_is_told_once_of_two_events_of_one_append() {
     let mut w = World::new();
     w.webhook_type("t");
@@ -88,13 +83,9 @@ fn given_up(url: &str) -> World {
     w
 }
 
-/// Whether reviving what may not be woken now says that it is pending, as its explanation does, and not idle.
-pub(super) const REVIVED_IS_PENDING: bool = false;
-
 /// What was given up was taken back while its entity was paused. The answer said that it was idle, and its explanation,
 /// that it was pending.
 #[test]
-#[ignore = "`dead::revive` shows the state of the subscription's row alone, which does not know what is pending"]
 fn what_is_revived_and_may_not_be_woken_is_pending() {
     let mut w = given_up("https://agent.test/t");
     w.post("/_electric/entities/t/a/signal", &json!({ "signal": "SIGSTOP" }));
@@ -106,7 +97,6 @@ fn what_is_revived_and_may_not_be_woken_is_pending() {
 /// What was given up was taken back before its endpoint was allowed again. Its next wake could not be announced, and had
 /// no timer: it was in flight for ever.
 #[test]
-#[ignore = "`subscription::revive` announces while the row still says that it is dead, so that a failure arms nothing"]
 fn what_is_revived_and_may_not_be_called_is_tried_again() {
     let mut w = given_up("http://localhost:1/t");
     w.pass(Span::secs(60));

