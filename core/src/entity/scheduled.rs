@@ -18,12 +18,10 @@ use crate::wake::{Scheduled, Send};
 
 /// Has a row of a manifest stand for this message and no other, or for none. One that is on its way already stays so.
 pub(crate) fn replace(tx: &Tx<'_>, owner: &EntityRow, key: &str, row: &Json, send: &Send) -> Result<(), Error> {
-    let pending = match send {
+    let scheduled = match send {
         Send::Keep => return Ok(()),
-        Send::Cancel | Send::At(_) => tx.manifest_send(owner.id, key)?,
-    };
-    let Send::At(scheduled) = send else {
-        return pending.map_or(Ok(()), |pending| Ok(cancel(tx, &pending)?));
+        Send::Cancel => return Ok(cancel_under(tx, owner.id, key)?),
+        Send::At(scheduled) => scheduled,
     };
     let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
     if let Some(by) = Principal::parse(&owner.created_by) {
@@ -31,13 +29,18 @@ pub(crate) fn replace(tx: &Tx<'_>, owner: &EntityRow, key: &str, row: &Json, sen
     }
     let message = stored(owner, key, row, scheduled)?;
     let at = scheduled.at.max(tx.now);
-    match pending {
+    match tx.manifest_send(owner.id, key)? {
         Some(same) if same.entity == target.id && same.message == message && same.due_at == at => return Ok(()),
         Some(other) => cancel(tx, &other)?,
         None => {}
     }
     let id = tx.insert_delayed_send(target.id, &message, at, Some((owner.id, key)))?;
     Ok(tx.arm(at, TimerKind::Send, id)?)
+}
+
+/// Cancels the message that a row of a manifest stood for, if there is one.
+pub(crate) fn cancel_under(tx: &Tx<'_>, owner: i64, key: &str) -> Result<(), SqlError> {
+    tx.manifest_send(owner, key)?.map_or(Ok(()), |pending| cancel(tx, &pending))
 }
 
 fn cancel(tx: &Tx<'_>, send: &DelayedSend) -> Result<(), SqlError> {

@@ -12,8 +12,8 @@ use super::reference::{membership_ref, stringify};
 use crate::engine::Done;
 use crate::entity::raw;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
-use crate::limits::{MEMBERS_AT_ONCE, MEMBERSHIPS, TAGS};
-use crate::store::{EntityRow, MembershipRow, SqlError, TimerKind, Tx};
+use crate::limits::{MEMBERS_AT_ONCE, MEMBERSHIPS, REGISTRATIONS, TAGS};
+use crate::store::{EntityRow, MAX_INT, MembershipRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::subscription;
 use crate::tenant::{Permission, Principal, permission};
@@ -76,8 +76,21 @@ fn make(
         cursor: Some(0),
     };
     tx.insert_membership(&membership)?;
+    forget_strangers(tx, by, path)?;
     subscription::has_come(tx, &mut stream)?;
     Ok(fill(tx, membership.id)?)
+}
+
+/// Others may have registered before the stream was there: those who may not read it are forgotten.
+fn forget_strangers(tx: &Tx<'_>, by: &Principal, path: &str) -> Result<(), SqlError> {
+    for registration in tx.registrations_on(path, 0, MAX_INT, REGISTRATIONS)? {
+        let subscriber = tx.entity_by_id(registration.subscriber)?;
+        let creator = subscriber.and_then(|s| Principal::parse(&s.created_by));
+        if !creator.is_some_and(|creator| creator == *by || creator.is_system()) {
+            tx.delete_registration(registration.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// The next entities of a new stream: those that were there before it, a chunk at a time.

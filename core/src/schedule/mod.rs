@@ -93,7 +93,7 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
     match row.kind {
         TimerKind::Subscription => Ok(subscription::due(tx, row.subject, row.due_at)?),
         TimerKind::Send => entity::scheduled::arrive(tx, row.subject),
-        TimerKind::Cron => ticks::tick(tx, row.subject, row.due_at),
+        TimerKind::Cron => ticks::tick(tx, row.subject),
         TimerKind::Wake => Ok(wake::release(tx, row.subject)?),
         TimerKind::Expire => Ok(stream::expire(tx, row.subject, row.due_at)?),
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),

@@ -10,7 +10,7 @@ use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::store::{CronRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::subscription;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 failure! {
     /// The expression or the zone does not exist, or never comes.
@@ -37,7 +37,8 @@ pub(crate) fn ensure_stream(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// Sees that a chain's stream exists and that it ticks.
 pub(crate) fn ensure(tx: &Tx<'_>, spec: &Spec) -> Result<(), Error> {
     let known = tx.cron(spec.path())?;
-    if known.as_ref().is_some_and(|cron| cron.due_at.is_some()) {
+    // One that should have ticked long ago has lost its timer.
+    if known.as_ref().is_some_and(|cron| cron.due_at.is_some_and(|due| due + LATE > tx.now)) {
         return Ok(());
     }
     let due = next_fire(spec, tx.now)?;
@@ -66,8 +67,9 @@ fn make_stream(tx: &Tx<'_>, path: &str) -> Result<i64, Error> {
 
 /// It is time: the chain ticks, and goes on from now while anybody observes it. After a downtime there is one tick for
 /// all that were missed.
-pub(crate) fn tick(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), Error> {
-    let Some(mut cron) = tx.cron_by_id(id)?.filter(|cron| cron.due_at == Some(due_at)) else { return Ok(()) };
+pub(crate) fn tick(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
+    let is_due = |cron: &CronRow| cron.due_at.is_some_and(|due| due <= tx.now);
+    let Some(mut cron) = tx.cron_by_id(id)?.filter(is_due) else { return Ok(()) };
     let spec = Spec::of_path(&cron.path).ok_or_else(|| SqlError::new(format!("`{}` is no chain", cron.path)))?;
     if let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| !s.closed && !s.deleted) {
         let event = event(&spec, cron.tick, tx.now);
@@ -95,3 +97,6 @@ fn event(spec: &Spec, tick: i64, now: Time) -> String {
     })
     .to_string()
 }
+
+/// How late a tick may be that still comes.
+const LATE: Span = Span::secs(3600);

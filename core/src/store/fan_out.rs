@@ -21,6 +21,8 @@ pub(crate) struct FanOut {
     pub(crate) depth: i64,
     /// Where the runs began that it ends, as JSON.
     pub(crate) starts: String,
+    /// What was appended, unless it is very long.
+    pub(crate) entry: Option<Vec<u8>>,
 }
 
 fn fan_out(row: Row<'_>) -> Result<FanOut, SqlError> {
@@ -35,13 +37,13 @@ fn fan_out(row: Row<'_>) -> Result<FanOut, SqlError> {
         author: row.opt_int(7)?,
         depth: row.int(8)?,
         starts: row.text(9)?.to_owned(),
+        entry: row.opt_blob(10)?.map(<[u8]>::to_vec),
     })
 }
 
 impl Read<'_> {
     pub(crate) fn fan_out(&self, id: i64) -> Result<Option<FanOut>, SqlError> {
-        let sql =
-            "SELECT id, source, stream, end, after, before, class, author, depth, starts FROM fan_out WHERE id = ?1";
+        let sql = "SELECT id, source, stream, end, after, before, class, author, depth, starts, entry FROM fan_out WHERE id = ?1";
         self.one(sql, &[id.into()], fan_out)
     }
 
@@ -54,8 +56,8 @@ impl Read<'_> {
 impl Tx<'_> {
     pub(crate) fn insert_fan_out(&self, f: &FanOut) -> Result<(), SqlError> {
         self.write(
-            "INSERT INTO fan_out (id, source, stream, end, after, before, class, author, depth, starts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO fan_out (id, source, stream, end, after, before, class, author, depth, starts, entry) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             &[
                 f.id.into(),
                 (&f.source).into(),
@@ -67,6 +69,7 @@ impl Tx<'_> {
                 f.author.into(),
                 f.depth.into(),
                 (&f.starts).into(),
+                f.entry.as_deref().into(),
             ],
         )
     }

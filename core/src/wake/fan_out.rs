@@ -19,6 +19,7 @@ pub(super) fn queue(
     after: i64,
 ) -> Result<(), SqlError> {
     let waits = tx.next_fan_out(&source.name)?.is_some();
+    let entry = entry(tx, source.stream, end)?.filter(|entry| entry.len() <= KEPT);
     let id = tx.next_id();
     tx.insert_fan_out(&FanOut {
         id,
@@ -30,6 +31,7 @@ pub(super) fn queue(
         class: cause.class,
         author: cause.author,
         depth: cause.depth,
+        entry,
         starts: serde_json::to_string(&runs.starts(tx, source.stream)?).expect("numbers serialise"),
     })?;
     // Another append of the source is on its way; it arms the timer of this one when it is through.
@@ -54,11 +56,22 @@ pub(crate) fn due(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     }
 }
 
+/// What was appended to a stream up to an offset, while the stream is there.
+fn entry(tx: &Tx<'_>, stream: i64, end: Offset) -> Result<Option<Vec<u8>>, SqlError> {
+    let Some(stream) = tx.stream_by_id(stream)? else { return Ok(None) };
+    Ok(tx.entry_after(&stream, Offset::at(end.bytes() - 1))?.map(|(_, bytes)| bytes))
+}
+
+/// How much is kept beside its stream.
+const KEPT: usize = 256 << 10;
+
 /// Writes the wakes of one chunk. Gives the last registration that was looked at when there may be more.
 fn advance(tx: &Tx<'_>, row: &FanOut) -> Result<Option<i64>, SqlError> {
-    let Some(stream) = tx.stream_by_id(row.stream)? else { return Ok(None) };
-    let source = Source::of(tx, &stream)?;
-    let Some((_, bytes)) = tx.entry_after(&stream, Offset::at(row.end.bytes() - 1))? else { return Ok(None) };
+    let bytes = match &row.entry {
+        Some(bytes) => bytes.clone(),
+        None => entry(tx, row.stream, row.end)?.unwrap_or_default(),
+    };
+    let source = Source::named(tx, row.stream, &row.source)?;
     let messages = messages(&bytes);
     let events: Vec<Event<'_>> = messages.iter().map(|m| Event::of(m)).collect();
     let starts: BTreeMap<String, i64> = serde_json::from_str(&row.starts)

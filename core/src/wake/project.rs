@@ -24,22 +24,24 @@ pub(crate) fn project(tx: &Tx<'_>, owner: &EntityRow, events: &[Event<'_>]) -> R
         let refused = match manifest(&value) {
             Ok(entry) => apply(tx, owner, key, &value, &entry),
             Err(bad) => {
-                tx.delete_registrations_under(owner.id, key)?;
-                journal::refused(tx, owner.id, key, &bad.to_string())?;
+                refuse(tx, owner, key, &bad.to_string())?;
                 continue;
             }
         };
         match refused {
             Ok(()) => {}
             Err(Error::Store(error)) => return Err(error),
-            // An agent's append is not refused because of what it cannot have; its journal says so.
-            Err(Error::Refused(refusal)) => {
-                tx.delete_registrations_under(owner.id, key)?;
-                journal::refused(tx, owner.id, key, &refusal.message)?;
-            }
+            Err(Error::Refused(refusal)) => refuse(tx, owner, key, &refusal.message)?,
         }
     }
     Ok(())
+}
+
+/// An agent's append is not refused because of what it cannot have; the row stands for nothing, and the journal says so.
+fn refuse(tx: &Tx<'_>, owner: &EntityRow, key: &str, why: &str) -> Result<(), SqlError> {
+    tx.delete_registrations_under(owner.id, key)?;
+    scheduled::cancel_under(tx, owner.id, key)?;
+    journal::refused(tx, owner.id, key, why)
 }
 
 fn apply(tx: &Tx<'_>, owner: &EntityRow, key: &str, value: &Json, entry: &Entry) -> Result<(), Error> {

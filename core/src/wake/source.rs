@@ -28,6 +28,12 @@ impl Source {
         Ok(Self { stream: stream.id, entity, name, watched })
     }
 
+    /// A source by its name, whose stream may be gone.
+    pub(super) fn named(tx: &Tx<'_>, stream: i64, name: &str) -> Result<Self, SqlError> {
+        let entity = tx.entity_by_id(stream)?;
+        Ok(Self { stream, entity, name: name.to_owned(), watched: tx.is_source(name)? })
+    }
+
     /// Whether anything may come of an append: a run that begins or ends, or a wake.
     pub(crate) fn is_observed(&self) -> bool {
         self.watched || self.entity.is_some()

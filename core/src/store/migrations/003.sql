@@ -77,7 +77,8 @@ CREATE TABLE fan_out (
   class INTEGER NOT NULL,          -- 0: it matches any condition; 1: only one that names its collection
   author INTEGER,                  -- the entity that wrote it under its own claim
   depth INTEGER NOT NULL,
-  starts TEXT NOT NULL             -- JSON {run: offset}: where the runs began that it ends
+  starts TEXT NOT NULL,            -- JSON {run: offset}: where the runs began that it ends
+  entry BLOB                       -- what was appended, unless it is very long: its stream may be deleted meanwhile
 ) STRICT;
 CREATE INDEX fan_out_by_source ON fan_out (source);
 
