@@ -184,6 +184,20 @@ class World {
     assert.equal(answer.status, 204, answer.text)
   }
 
+  // What became of it, and why.
+
+  async journal(url) {
+    const answer = await this.get(`/_reveille/entities${url}/journal`)
+    assert.equal(answer.status, 200, answer.text)
+    return answer.json.steps
+  }
+
+  async explain(url, query = {}) {
+    const answer = await this.get(`/_reveille/entities${url}/explain?${new URLSearchParams(query)}`)
+    assert.equal(answer.status, 200, answer.text)
+    return answer.json
+  }
+
   // Agents.
 
   /** A webhook endpoint; `policy` is the dispatch policy that names it. */

@@ -19,18 +19,21 @@ const chosen = process.argv.slice(2).map((file) => path.resolve(file))
 const files = (chosen.length ? chosen : all).filter((file) => file.endsWith('.test.mjs')).sort()
 
 const started = Date.now()
-const count = { pass: 0, fail: 0, skip: 0 }
+const count = { pass: 0, fail: 0, skip: 0, todo: 0 }
 for await (const { type, data } of run({ files, isolation: 'none' })) {
   if (type === 'test:diagnostic' && data.file) console.log(`  ${data.message}`)
-  if (type === 'test:pass') count[data.skip ? 'skip' : 'pass']++
-  if (type === 'test:fail') {
+  if (type === 'test:pass') count[data.skip ? 'skip' : data.todo ? 'todo' : 'pass']++
+  if (type === 'test:fail' && data.todo) {
+    count.todo++
+    console.log(`todo ${hostName}: ${data.name}: ${data.todo}`)
+  } else if (type === 'test:fail') {
     count.fail++
     const cause = data.details.error.cause ?? data.details.error
     console.log(`FAIL ${hostName}: ${data.name}\n  ${path.relative(process.cwd(), data.file)}:${data.line}\n${indent(cause)}\n`)
   }
 }
 const seconds = ((Date.now() - started) / 1_000).toFixed(1)
-console.log(`${hostName}: ${count.pass} passed, ${count.fail} failed, ${count.skip} skipped in ${seconds} s`)
+console.log(`${hostName}: ${count.pass} passed, ${count.fail} failed, ${count.skip} skipped, ${count.todo} to do in ${seconds} s`)
 process.exit(count.fail || !count.pass ? 1 : 0)
 
 // The message and our own part of the stack.

@@ -210,3 +210,80 @@ test('health is the owner’s only', async (t) => {
   assert.equal(none.status, 404)
   assert.deepEqual(none.json.error, { code: 'NOT_FOUND', message: 'Runner not found' })
 })
+
+// What a heartbeat may say of the client, and what is not kept of it.
+const texts = ['started_at', 'stream_connected_since', 'last_error', 'last_error_at', 'last_heartbeat_at', 'last_claim_at', 'last_dispatch_at']
+const numbers = ['reconnect_count', 'events_received', 'claims_succeeded', 'claims_skipped', 'claims_failed']
+const told = [
+  [['status'], ['stopped', 'starting', 'connecting', 'streaming', 'reconnecting', 'stopping'], ['Streaming', 'napping', '', null, 1, true, ['streaming']]],
+  [['stream_connected', 'last_heartbeat_ok'], [true, false], ['true', null, 0, 1, {}]],
+  [['last_claim_result'], ['claimed', 'no_work', 'error', null], ['lost', '', false, 0]],
+  [texts, ['2027-01-15T08:00:00.000Z', 'yesterday', '', null], [0, 1700000000000, false, {}, []]],
+  [numbers, [0, 7, 1.5, 1e300], [-1, -0.5, '3', null, true, []]],
+  [['password', 'Status', 'streamConnected', '__proto__', 'constructor'], [], ['streaming', true, 1, null]],
+]
+test('a heartbeat’s diagnostics are kept member by member, in its answer and in health', async (t) => {
+  const { health, beat } = await registered(t)
+  for (const [names, good, bad] of told) {
+    for (const name of names) {
+      // Beside it, something that is always kept.
+      const beside = name === 'status' ? { stream_connected: true } : { status: 'streaming' }
+      for (const value of [...good, ...bad]) {
+        const said = { ...beside, [name]: value }
+        const kept = good.includes(value) ? said : beside
+        assert.deepEqual((await beat({ diagnostics: said })).diagnostics, kept, JSON.stringify(said))
+        assert.deepEqual((await health()).client, kept)
+      }
+    }
+  }
+})
+
+test('diagnostics of which nothing is kept leave the last ones', async (t) => {
+  const { health, beat } = await registered(t)
+  await beat({ diagnostics: fine })
+  for (const diagnostics of [{}, { status: 'napping' }, { password: 'secret' }]) {
+    assert.equal((await beat({ diagnostics })).diagnostics, undefined)
+    assert.deepEqual((await health()).client, fine)
+  }
+})
+
+test('a lease that is over in the same moment is over', async (t) => {
+  const { w, health, beat } = await registered(t)
+  await beat({ lease_ms: 10_000, diagnostics: fine })
+  await w.advance(10_000)
+  const { runner, health: verdict } = await health()
+  assert.deepEqual([runner.liveness_status, runner.lease_remaining_ms], ['expired', 0])
+  assert.deepEqual(verdict, { status: 'unhealthy', issues: ['Heartbeat lease expired 0s ago'] })
+})
+
+test('a runner that was never seen is not held to what it never said', async (t) => {
+  const { w, health, post } = await registered(t)
+  await w.advance(3_600_000)
+  assert.deepEqual((await health()).health, { status: 'degraded', issues: [never] })
+  await post('disable')
+  assert.deepEqual((await health()).health, { status: 'unhealthy', issues: ['Runner is disabled'] })
+  await post('enable')
+  assert.deepEqual((await health()).health, { status: 'degraded', issues: [never] })
+})
+
+test('health tells what a runner has been told of and has not claimed', async (t) => {
+  const { w, runner, health } = await registered(t)
+  const urls = []
+  for (const id of ['a', 'b', 'c']) {
+    urls.push((await w.spawn(w.name, id, { dispatch_policy: runner.policy, initialMessage: 'go' })).url)
+  }
+  const dispatch = async () => {
+    const { entities_with_active_claim, entities_with_outstanding_wake, entities_with_pending_work } = (await health()).dispatch
+    return [entities_with_active_claim, entities_with_outstanding_wake, entities_with_pending_work]
+  }
+  assert.deepEqual(await dispatch(), [0, 3, 3])
+  const events = await runner.tail()
+  const wakes = [await runner.claim(events[0]), await runner.claim(events[1])]
+  assert.deepEqual(await dispatch(), [2, 1, 1])
+  assert.deepEqual((await health()).claims.active.map((claim) => claim.entity_url).sort(), urls.slice(0, 2))
+  await wakes[0].done()
+  assert.deepEqual(await dispatch(), [1, 1, 1])
+  await w.send(urls[1], 'more')
+  assert.equal((await wakes[1].done()).json.next_wake, true)
+  assert.deepEqual(await dispatch(), [0, 2, 2])
+})
