@@ -65,25 +65,18 @@ export const changedKeys = (row) => row.value.changes.map((change) => change.key
 
 /** What an entity observes, as `explain` tells it: `[source, condition]`, the oldest first. */
 export async function registrations(w, url) {
-  return (await explain(w, url)).registrations.map(({ source, condition }) => [source, condition])
+  return (await w.explain(url)).registrations.map(({ source, condition }) => [source, condition])
 }
 
 /** The registrations themselves: a number for each that no other ever has. */
 export async function registrationIds(w, url) {
-  return (await explain(w, url)).registrations.map(({ registration }) => registration)
+  return (await w.explain(url)).registrations.map(({ registration }) => registration)
 }
 
-async function explain(w, url) {
-  const answer = await w.get(`/_reveille/entities${url}/explain`)
-  assert.equal(answer.status, 200, answer.text)
-  return answer.json
-}
-
-/** The steps of an entity's journal of one kind. */
-export async function journal(w, url, what) {
-  const answer = await w.get(`/_reveille/entities${url}/journal`)
-  assert.equal(answer.status, 200, answer.text)
-  return answer.json.steps.filter((step) => step.what === what)
+/** Why rows of an entity's manifest could not have what they ask for: `[manifest key, reason]`. */
+export async function refusals(w, url) {
+  const refused = (await w.journal(url)).filter((step) => step.what === 'refused')
+  return refused.map(({ manifest_key, why }) => [manifest_key, why])
 }
 
 /** What comes to an entity by itself: `{ at, kind, what }`, the soonest first; with `kind`, only those, without it. */

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
 import { ISO, like, OFFSET } from '../harness/like.mjs'
-import { changedKeys, iso, journal, note, observing } from '../harness/observer.mjs'
+import { changedKeys, iso, note, observing } from '../harness/observer.mjs'
 import { change, run } from '../harness/world.mjs'
 
 const HOUR = 3_600_000
@@ -285,7 +285,7 @@ test('the journal says what is waited for, and until when', async (t) => {
   const now = await o.w.now()
   await o.notes('one')
   await o.notes('two')
-  const [step, ...more] = await journal(o.w, o.url, 'debounced')
+  const [step, ...more] = (await o.w.journal(o.url)).filter(({ what }) => what === 'debounced')
   assert.deepEqual(more, [], 'once for all that is gathered')
   assert.equal(new Date(step.until).getTime(), now + 100)
 })
