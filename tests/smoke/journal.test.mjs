@@ -217,8 +217,7 @@ test('a pause parks, and what continues takes it up', async (t) => {
   assert.equal((await journal()).at(-1).generation, 2)
 })
 
-const unseen = 'only the callbacks below /_electric are'
-test('who comes too late by the stream protocol’s callback is in the journal too', { todo: unseen }, async (t) => {
+test('who comes too late by the stream protocol’s callback is in the journal too', async (t) => {
   const { w, who: hook, woken, journal } = await agent(t, { initialMessage: 1 })
   const lost = await woken()
   await w.advance(30_000)

@@ -40,9 +40,13 @@ impl Budget {
         Span::millis(self.price().as_millis() * self.at_once())
     }
 
-    /// When the next wake may begin, by what is spent.
+    /// When the next wake may begin whose chain of causes is so deep, by what is spent. Where there is no limit, what was
+    /// spent under one does not count.
     #[must_use]
-    pub fn turn(self, spent: Time) -> Time {
+    pub fn turn(self, spent: Time, depth: i64) -> Time {
+        if self.0 == 0 && depth <= DEPTH {
+            return Time::ZERO;
+        }
         let slack = self.depth().as_millis() - self.price().as_millis();
         Time::from_millis((spent.as_millis() - slack.max(0)).max(0))
     }
@@ -81,7 +85,7 @@ mod tests {
         while now < end && wakes < 100_000 {
             spent = budget.spend(spent, depth, now);
             wakes += 1;
-            now = now.max(budget.turn(spent));
+            now = now.max(budget.turn(spent, depth));
         }
         wakes
     }
@@ -109,11 +113,12 @@ mod tests {
         let budget = Budget::a_minute(60);
         let (start, mut spent) = (Time::from_millis(1_000_000), Time::ZERO);
         for _ in 0..600 {
-            assert!(budget.turn(spent) <= start);
+            assert!(budget.turn(spent, 0) <= start);
             spent = budget.spend(spent, 0, start);
         }
         assert_eq!(budget.left(spent, start), Some(0));
-        assert_eq!(budget.turn(spent), start + Span::secs(1));
+        assert_eq!(budget.turn(spent, 0), start + Span::secs(1));
+        assert_eq!(Budget::a_minute(0).turn(spent, 0), Time::ZERO, "what was spent under a limit that is gone");
         assert_eq!(budget.left(spent, start + Span::secs(600)), Some(600));
     }
 }

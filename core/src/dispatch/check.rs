@@ -118,9 +118,13 @@ pub(crate) fn repair(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         for _ in 0..ROUNDS {
             let Some(problem) = all.iter().find(|p| p.repair().is_some()) else { break };
             problem.mend(tx, entity)?;
-            repaired += 1;
             let Some(entity) = tx.entity_by_id(entity.id)? else { break };
-            all = problems(&facts(tx, &entity)?);
+            let left = problems(&facts(tx, &entity)?);
+            if left == all {
+                break;
+            }
+            repaired += 1;
+            all = left;
         }
     }
     let mut body = answer(&page, &found);

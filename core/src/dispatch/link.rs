@@ -4,7 +4,7 @@ use super::policy::{Policy, Target, link_id, subscription_id};
 use crate::egress;
 use crate::http::{Error, failure};
 use crate::limits::LEASE;
-use crate::store::{EntityRow, Kind, Reasons, SqlError, Tx};
+use crate::store::{EntityRow, Kind, Reasons, SqlError, TimerKind, Tx};
 use crate::stream::Offset;
 use crate::subscription;
 use crate::tenant::Principal;
@@ -50,19 +50,28 @@ pub(crate) fn relink(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
 }
 
 fn link_from(tx: &Tx<'_>, entity: &EntityRow, policy: &Policy, from: Option<Offset>) -> Result<(), SqlError> {
+    let kind = match policy.target {
+        Target::Webhook(ref url) => Kind::Webhook { url: url.clone() },
+        Target::Runner(ref runner) => Kind::Runner { runner: runner.clone() },
+    };
     let existing = match tx.dispatch_by_name(&subscription_id(policy, &entity.url))? {
         Some(shared) => Some(shared),
         None => tx.dispatch_by_name(&link_id(policy, &entity.url))?,
     };
+    // One that leads elsewhere than its name says was written by hand.
+    let existing = match existing {
+        Some(astray) if astray.kind != kind && tx.links_held(astray.id)? == 0 => {
+            if let Some(armed) = astray.timer_at {
+                tx.disarm(armed, TimerKind::Subscription, astray.id)?;
+            }
+            tx.delete_subscription(astray.id)?;
+            None
+        }
+        existing => existing,
+    };
     let subscription = match existing {
         Some(existing) => existing,
-        None => {
-            let kind = match policy.target {
-                Target::Webhook(ref url) => Kind::Webhook { url: url.clone() },
-                Target::Runner(ref runner) => Kind::Runner { runner: runner.clone() },
-            };
-            tx.insert_subscription(false, &link_id(policy, &entity.url), kind, LEASE)?
-        }
+        None => tx.insert_subscription(false, &link_id(policy, &entity.url), kind, LEASE)?,
     };
     tx.insert_link(entity.id, subscription.id, from, Reasons::EXPLICIT)
 }

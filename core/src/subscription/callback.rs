@@ -9,10 +9,11 @@ use super::ack::{acknowledge, acks};
 use super::lease::{Ending, end, hold};
 use super::name::{NotPullWake, SubscriptionNotFound, id};
 use super::token;
+use crate::dispatch::journal::{self, step};
 use crate::dispatch::machine::Event;
 use crate::dispatch::status;
 use crate::engine::Done;
-use crate::http::{Body, Call, Error, Request, Response, failure};
+use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
 use crate::store::{Kind, SubscriptionRow, Tx};
 use crate::stream::string;
 
@@ -39,19 +40,29 @@ struct Held<'a> {
 
 /// `POST …/callback`: from a webhook's agent.
 pub(crate) fn callback(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
-    settle(call.store, Held::of(call, false)?)
+    match Held::of(call, false)? {
+        Ok(held) => settle(call.store, held),
+        Err(fenced) => Ok(fenced),
+    }
 }
 
 /// `POST …/ack`: from whoever claimed.
 pub(crate) fn ack(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
-    settle(call.store, Held::of(call, true)?)
+    match Held::of(call, true)? {
+        Ok(held) => settle(call.store, held),
+        Err(fenced) => Ok(fenced),
+    }
 }
 
 /// `POST …/release`: from whoever claimed and will not do it. Nothing is acknowledged.
 pub(crate) fn release(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
-    let mut held = Held::of(call, true)?;
-    end(call.store, &mut held.subscription, Ending::Released)?;
-    Ok(Done::nothing())
+    match Held::of(call, true)? {
+        Ok(mut held) => {
+            end(call.store, &mut held.subscription, Ending::Released)?;
+            Ok(Done::nothing())
+        }
+        Err(fenced) => Ok(fenced),
+    }
 }
 
 fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
@@ -73,8 +84,9 @@ fn settle(tx: &Tx<'_>, held: Held<'_>) -> Result<Done, Error> {
 }
 
 impl<'a> Held<'a> {
-    /// Checks a request in the order of the protocol.
-    fn of(call: &Call<'a, Tx<'_>>, pulled: bool) -> Result<Self, Error> {
+    /// Checks a request in the order of the protocol. When the wake is over, there is an answer instead; that of a dispatch
+    /// is kept, so that its journal can say so.
+    fn of(call: &Call<'a, Tx<'_>>, pulled: bool) -> Result<Result<Self, Done>, Error> {
         let tx = call.store;
         let token = bearer(call.request).ok_or(NoToken)?;
         let body = Body::of(call.request)?;
@@ -86,7 +98,7 @@ impl<'a> Held<'a> {
         if !pulled && !named.as_ref().is_some_and(of_token) {
             named = tx.dispatch_by_name(&id)?.filter(|dispatch| named.is_none() || of_token(dispatch)).or(named);
         }
-        let subscription = named.ok_or(SubscriptionNotFound { id })?;
+        let mut subscription = named.ok_or(SubscriptionNotFound { id })?;
         if pulled && matches!(subscription.kind, Kind::Webhook { .. }) {
             return Err(NotPullWake.into());
         }
@@ -99,7 +111,14 @@ impl<'a> Held<'a> {
                 && wake.as_deref() == Some(w.id.as_str())
                 && given.and_then(|g| g.parse::<f64>().ok()) == Some(generation as f64)
         });
-        if current { Ok(Self { subscription, body }) } else { Err(Fenced { generation }.into()) }
+        if current {
+            return Ok(Ok(Self { subscription, body }));
+        }
+        if !subscription.plain {
+            let step = step::fenced(tx, "a callback");
+            journal::fenced(tx, &mut subscription, &token.wake, token.generation, step)?;
+        }
+        Ok(Err(Refusal::from(Fenced { generation }).response().into()))
     }
 }
 

@@ -64,7 +64,10 @@ pub(crate) fn revive(tx: &Tx<'_>, subscription: &mut SubscriptionRow, because: B
     subscription.dead = false;
     tx.delete_dead_letter(subscription.id)?;
     tx.update_subscription(subscription)?;
-    Ok(state(subscription))
+    Ok(match state(subscription) {
+        State::Idle if next(&tx.links(subscription.id)?).is_some() => State::Pending,
+        state => state,
+    })
 }
 
 /// Begins a wake with what is pending, if that may be now; waits for its turn, if it must. Says whether one began. The
@@ -130,7 +133,7 @@ pub(crate) fn state(subscription: &SubscriptionRow) -> State {
 
 /// When the next wake may begin, if that is not now.
 fn turn(tx: &Tx<'_>, subscription: &SubscriptionRow) -> Option<Time> {
-    let turn = tx.config.wakes.turn(subscription.budget);
+    let turn = tx.config.wakes.turn(subscription.budget, subscription.depth);
     (turn > tx.now && !subscription.plain).then_some(turn)
 }
 

@@ -213,6 +213,13 @@ fn a_schedule_ticks_and_ends_and_begins_again() {
     assert_eq!(ticks(&mut w), 4, "a chain that ended begins again");
     let rows = w.events("/t/a", "manifest");
     assert_eq!(rows.len(), 3);
+    // Who registers on a chain's path has it tick, too.
+    let hourly = w.post("/_electric/observations/cron/ensure-stream", &json!({ "expression": "0 * * * *" })).json();
+    w.pass(Span::secs(7300));
+    let wake = json!({ "subscriberUrl": "/t/b", "sourceUrl": hourly["streamUrl"], "condition": { "on": "change" } });
+    assert_eq!(w.post("/_electric/wake", &wake).status, 204);
+    w.pass(Span::secs(3600));
+    assert_eq!(w.events("/t/b", "wake").len(), 1, "also when it had ended");
     assert_eq!(put(&mut w, "0 0 31 2 *").status, 400);
     let bad = w.put(
         "/_electric/entities/t/a/schedules/s",

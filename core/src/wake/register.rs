@@ -8,6 +8,8 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
+use crate::schedule::cron::Spec;
+use crate::schedule::ticks;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
 use crate::stream::{Offset, Owner};
 use crate::tenant::{Permission, Principal, permission};
@@ -145,6 +147,9 @@ pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> R
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
     permission::check(by, Permission::Write, &subscriber)?;
     readable(tx, by, source)?;
+    if let Some(spec) = Spec::of_path(source) {
+        ticks::ensure(tx, &spec)?;
+    }
     put(tx, &subscriber, source, asked)
 }
 

@@ -147,14 +147,15 @@ fn as_json(at: Duration, latency: Option<u64>, line: &Line) -> Json {
     }
 }
 
-/// Three requests to go on with.
-fn tries(url: &str, planner: &str) -> [(&'static str, String); 3] {
+/// Requests to go on with.
+fn tries(url: &str, planner: &str) -> [(&'static str, String); 4] {
     [
         (
             "send the planner a message, and see above that it wakes",
             format!("curl -X POST {url}/_electric/entities{planner}/send -d '{{\"payload\":\"Is it ready?\"}}'"),
         ),
         ("read its stream; add ?offset=-1&live=sse to follow it", format!("curl {url}{planner}/main")),
+        ("ask why it is asleep, and what woke it", format!("curl {url}/_reveille/entities{planner}/explain")),
         ("list the entities", format!("curl {url}/_electric/entities")),
     ]
 }

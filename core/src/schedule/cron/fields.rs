@@ -131,7 +131,7 @@ fn words(expression: &str) -> Vec<&str> {
         None => expression,
     };
     let given: Vec<&str> = expression.split(is_space).filter(|word| !word.is_empty()).take(7).collect();
-    let missing = DEFAULTS.get(given.len()..).unwrap_or_default();
+    let missing = if given.is_empty() { &[] } else { DEFAULTS.get(given.len()..).unwrap_or_default() };
     [missing, given.as_slice()].concat()
 }
 
@@ -192,7 +192,7 @@ fn item(item: &str, kind: &Kind) -> Option<List> {
 
 fn range_of(from: u8, to: u8, step: u8, kind: &Kind) -> Set {
     // A range that ends on a Sunday has that Sunday in it, whatever its step.
-    let sunday = (kind.week && to % 7 == 0).then_some(0);
+    let sunday = (kind.week && to.is_multiple_of(7)).then_some(0);
     (from..=to).step_by(step.into()).chain(sunday).collect()
 }
 

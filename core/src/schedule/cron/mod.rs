@@ -80,13 +80,14 @@ impl Spec {
     /// are. An older form, the bare expression, is in UTC. Of anything else, none.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        let decoded = URL_SAFE_NO_PAD.decode(path.strip_prefix(ROOT)?.trim_end_matches('=')).ok()?;
+        let encoded = path.strip_prefix(ROOT).filter(|encoded| !encoded.is_empty())?;
+        let decoded = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
         let text = std::str::from_utf8(&decoded).ok()?;
         if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
             return Self::new(text, UTC, Some(path)).ok();
         }
-        let encoded: Decoded = serde_json::from_str(text).ok()?;
-        Self::new(&encoded.expression, encoded.timezone.as_deref().unwrap_or(UTC), Some(path)).ok()
+        let Decoded { expression, timezone } = serde_json::from_str(text).ok()?;
+        Self::new(&expression, timezone.as_deref().unwrap_or(UTC), Some(path)).ok()
     }
 
     /// The expression, as it was given.

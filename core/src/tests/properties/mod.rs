@@ -4,6 +4,7 @@
 //! them, `PROPTEST_RNG_SEED` for others.
 
 mod content;
+mod cron;
 mod globs;
 mod json;
 mod offsets;
