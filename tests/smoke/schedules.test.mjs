@@ -37,6 +37,7 @@ const cron = (expression, more) => ({ scheduleType: 'cron', expression, payload:
 const send = (fireAt, more) => ({ scheduleType: 'future_send', fireAt, payload: 'hello', ...more })
 const nine = '0 9 * * *'
 const everyMinute = '* * * * *'
+// Each test that ticks has a spelling, and so a chain, of its own.
 const minuteAfter = (now) => (Math.floor(now / MINUTE) + 1) * MINUTE
 
 // Ticks.
@@ -78,7 +79,6 @@ test('the answer says nothing but its txid, and the payload stays as it was sent
 
 test('at its time a chain ticks, and whoever has the schedule wakes', async (t) => {
   const { w, schedule, wakes } = await scheduled(t)
-  // An expression of this test’s own, whose ticks begin with the first.
   const path = cronPath('*  * * * *')
   const due = minuteAfter(await w.now())
   await schedule('s', cron('*  * * * *'))
@@ -109,8 +109,11 @@ test('a tick wakes the agent', async (t) => {
   const { w, schedule } = await scheduled(t)
   const hook = await w.hook()
   const { url } = await w.spawn(w.name, 'hooked', { dispatch_policy: hook.policy })
-  await schedule('s', cron(everyMinute), { of: url })
-  await w.advance(MINUTE)
+  await schedule('s', cron('*/2 * * * *'), { of: url })
+  const written = await w.woken(hook)
+  await written.claim()
+  assert.equal((await written.done()).json.next_wake, false)
+  await w.advance(2 * MINUTE)
   assert.equal((await w.woken(hook)).entity, url)
 })
 
@@ -640,6 +643,24 @@ test('a stream of ticks that is only asked for ticks once, until somebody observ
   await w.advance(2 * MINUTE)
   assert.deepEqual((await w.read(path)).map(({ key }) => key), ['tick-0', 'tick-1', 'tick-2'])
   assert.equal((await w.events(url, 'wake')).length, 2)
+})
+
+test('who registers on a chain’s path has it tick, however the path was made', async (t) => {
+  const { w } = await scheduled(t)
+  const bare = `/_cron/${Buffer.from('*  *  * * *').toString('base64url')}`
+  for (const [n, path] of [cronPath('* *  *  * *'), cronPath('* *  *  * *', 'Asia/Kolkata'), bare].entries()) {
+    const { url } = await w.spawn(w.name, `o${n}`)
+    await w.observe(url, path, { on: 'change' })
+    await w.advance(MINUTE)
+    assert.deepEqual((await w.events(url, 'wake')).map((row) => row.value.source), [path])
+  }
+})
+
+test('a path that says no expression may be observed, and never ticks', async (t) => {
+  const { w, url } = await scheduled(t)
+  await w.observe(url, '/_cron/nonsense', { on: 'change' })
+  await w.advance(HOUR)
+  assert.equal((await w.get('/_cron/nonsense')).status, 404)
 })
 
 test('a stream of ticks is everybody’s to read, and nobody’s to write or to delete', async (t) => {
