@@ -2,6 +2,7 @@
 //! back and never stops the others.
 
 pub mod cron;
+pub(crate) mod ticks;
 
 use crate::engine::{Done, Ended, Fate, Handle, Scratch};
 use crate::http::Error;

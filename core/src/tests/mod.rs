@@ -7,6 +7,7 @@ mod holes;
 mod laws;
 mod loops;
 mod properties;
+mod review;
 mod schemas;
 mod simulator;
 mod streams;
