@@ -115,7 +115,7 @@ test('who may write to an entity may write to its collections', async (t) => {
 
 // What is refused, and which refusal wins.
 
-test('what is refused, and which refusal wins', async (t) => {
+test('what is refused of a collection, and which refusal wins', async (t) => {
   const { w, url, write } = await collected(t, {
     state_schemas: { 'state:todos': { type: 'object', required: ['a'] } },
   })

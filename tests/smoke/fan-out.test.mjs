@@ -147,22 +147,22 @@ test('the last of those who observe is woken, by webhook', async (t) => {
 })
 
 test('a source that is deleted meanwhile has told everybody all the same', { todo: cut }, async (t) => {
-  const { w, path, append, told } = await crowd(t, 2 * CHUNK + 3)
+  const { w, path, append, told } = await crowd(t, 3 * CHUNK + 3)
   await append('one')
   assert.equal((await w.delete(path)).status, 204)
   await w.advance(0)
-  inOrder(await told('one'), 2 * CHUNK + 3)
+  inOrder(await told('one'), 3 * CHUNK + 3)
 })
 
 test('a source that is killed meanwhile has told everybody all the same', { todo: cut }, async (t) => {
   const { w, url, observe, told } = await crowd(t, 0)
   const work = await w.working(w.name, 'source')
-  await together(2 * CHUNK + 3, (n) => observe(`k${n}`, url, work.entity))
+  await together(3 * CHUNK + 3, (n) => observe(`k${n}`, url, work.entity))
   await work.append([note('one')])
   await w.delete(`/_electric/entities${work.entity}`)
   await w.advance(0)
   assert.deepEqual((await w.explain(url)).registrations, [])
-  inOrder(await told('one'), 2 * CHUNK + 3)
+  inOrder(await told('one'), 3 * CHUNK + 3)
 })
 
 for (const end of ['stop', 'kill']) {

@@ -74,7 +74,7 @@ test('members of the body that nobody knows are passed over', async (t) => {
   assert.equal((await w.post(path('k'), { value: 'v', more: 1 })).status, 200)
 })
 
-test('what is refused, and which refusal wins', async (t) => {
+test('what is refused of a tag, and which refusal wins', async (t) => {
   const { w, url, path, set, remove } = await tagged(t)
   const dead = (await w.spawn(w.name, 'dead')).url
   const read = (await w.spawn(w.name, 'read')).url
@@ -106,7 +106,7 @@ test('what is refused, and which refusal wins', async (t) => {
   for (const of of [url, dead, read]) assert.deepEqual((await w.entity(of)).tags, {})
 })
 
-test('what is wrong with a body is told', async (t) => {
+test('what is wrong with a tag’s body is told', async (t) => {
   const { w, path } = await tagged(t)
   const details = async (body) => (await w.post(path('k'), body)).json.error.details
   assert.deepEqual(await details({}), [{ path: '/', message: "must have required property 'value'" }])
