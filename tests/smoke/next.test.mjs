@@ -84,6 +84,14 @@ test('messages that come, and those that it has scheduled for others', async (t)
   assert.deepEqual(await next(), [])
 })
 
+test('a message that waits for a fork arrives when that is over', { todo: 'it tells when the message was due' }, async (t) => {
+  const { w, url, now, next } = await entity(t)
+  await w.send(url, 1, { afterMs: 1_000 })
+  await w.post('/_reveille/dev/lock', { entity: url, ms: MINUTE })
+  await w.advance(2_000)
+  assert.deepEqual((await next('message')).map(({ at }) => at), [iso(now + MINUTE)])
+})
+
 test('a lease, which a heartbeat puts off', async (t) => {
   const { w, now } = await entity(t)
   const work = await w.working(w.name, 'work')

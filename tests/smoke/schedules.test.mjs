@@ -364,6 +364,12 @@ test('a message whose time is over arrives at once', async (t) => {
   assert.equal((await w.events(url, 'inbox')).length, 1)
 })
 
+test('a time may be a day, which begins at midnight', { todo: '400, where JavaScript reads it' }, async (t) => {
+  const { schedule, rows } = await scheduled(t)
+  await schedule('s', send('2028-02-29'))
+  assert.equal((await rows())[0].value.fireAt, '2028-02-29T00:00:00.000Z')
+})
+
 for (const written of ['2028-02-29T08:00:00Z', '2028-02-29T10:00:00.000+02:00', '2028-02-29T08:00Z', '2028-02-29T08:00:00.0009Z']) {
   test(`a time may be written as ${written}`, async (t) => {
     const { schedule, rows } = await scheduled(t)
@@ -572,6 +578,17 @@ test('who may schedule for an entity, and to whom', async (t) => {
   const answer = await put('s', send(later, { targetUrl: his }), { as: 'user:alice' })
   refuses(answer, 401, 'UNAUTHORIZED', `Principal is not allowed to write ${his}`)
   refuses(await remove('s', { as: 'user:bob' }), 401, 'UNAUTHORIZED', `Principal is not allowed to schedule ${url}`)
+})
+
+test('who may write to a target may have another’s entity send to it', { todo: '200, and refused in the journal: the row is judged by the entity’s creator' }, async (t) => {
+  const { w, url, put, rows } = await scheduled(t, { as: 'user:alice' })
+  const { url: his } = await w.spawn(w.name, 'his', {}, { as: 'user:bob' })
+  const now = await w.now()
+  assert.equal((await put('s', send(iso(now + MINUTE), { targetUrl: his }))).status, 200)
+  assert.equal((await coming(w, url)).length, 1)
+  await w.advance(MINUTE)
+  assert.equal((await w.events(his, 'inbox')).length, 1)
+  assert.equal((await rows()).at(-1).value.status, 'sent')
 })
 
 test('what is refused when a schedule is taken away, and which refusal wins', async (t) => {
