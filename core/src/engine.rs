@@ -478,7 +478,7 @@ pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Opt
     }));
     Some(match answer {
         Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => Reply::Whole(answer_error(&error)),
+        Ok(Err(error)) => Reply::Whole(answer_error(&error, config)),
         Err(_) => Reply::Whole(internal_error()),
     })
     .map(|reply| (finish(reply, request, config, Cost::default()), touched))
@@ -516,22 +516,31 @@ fn reason(error: &Error) -> String {
 
 /// The answer to a storage failure: nothing was kept, and trying again is safe.
 fn unavailable() -> Response {
+    not_committed().response()
+}
+
+fn not_committed() -> Refusal {
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "STORE_UNAVAILABLE",
         "the store could not commit; nothing was kept, try again",
     )
     .with("retry-after", "1")
-    .response()
 }
 
 fn internal_error() -> Response {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal server error").response()
 }
 
-fn answer_error(error: &Error) -> Response {
+/// The answer to a failure. A development server says what the store said.
+fn answer_error(error: &Error, config: &Config) -> Response {
     match error {
         Error::Refused(refusal) => refusal.response(),
+        Error::Store(error) if config.is_dev() => {
+            let mut refusal = not_committed();
+            refusal.details = Some(serde_json::json!({ "store": error.message }));
+            refusal.response()
+        }
         Error::Store(_) => unavailable(),
     }
 }

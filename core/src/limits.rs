@@ -54,6 +54,10 @@ pub const SNAPSHOT: usize = 20_000;
 pub const SNAPSHOT_PATHS: usize = 64 << 10;
 /// The longest id, pattern, path or description of a subscription.
 pub const SUBSCRIPTION_TEXT: usize = 2048;
+/// The longest text in a dispatch policy: it is in every delivery.
+pub const POLICY_TEXT: usize = 2048;
+/// The longest label of a runner, and the longest offset that it reports.
+pub const RUNNER_TEXT: usize = 2048;
 /// The shortest and the longest lease that a subscription may ask for.
 pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
 /// The most signing keys at once.

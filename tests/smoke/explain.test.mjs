@@ -505,7 +505,7 @@ test('what an explanation consists of', async (t) => {
     status: 'idle',
     summary: String,
     waiting_for: [String],
-    next: [{ at: ISO, what: String }],
+    next: [{ at: ISO, kind: String, what: String }],
     dispatch: Object,
     pending: { from: String, to: String, entries: Array.isArray },
     budget: { wakes_a_minute: 60, at_once: 600, left: 599 },

@@ -80,7 +80,8 @@ struct Ask {
 impl Ask {
     fn of(body: &Body<'_>) -> Result<Self, Error> {
         #[allow(clippy::cast_possible_truncation, reason = "generations are small whole numbers")]
-        let generation = body.number("generation").or(body.number("epoch")).map(|n| n as i64);
+        let whole = |n: f64| if n.fract() == 0.0 { n as i64 } else { i64::MIN };
+        let generation = body.number("generation").or(body.number("epoch")).map(whole);
         let wake = body.text("wake_id").or(body.text("wakeId"));
         let done = body.flag("done").unwrap_or(false);
         let acks = acks(body);

@@ -7,10 +7,10 @@ use serde_json::{Value as Json, json};
 use super::machine::State;
 use super::{Target, link, status};
 use crate::engine::{Done, Reply};
-use crate::entity::Status;
+use crate::entity::{Status, terminate};
 use crate::http::{Call, Error, Refusal, Request, Response, failure};
 use crate::limits::CHECKED;
-use crate::store::{EntityRow, Kind, Read, SqlError, SubscriptionRow, TimerKind, Tx};
+use crate::store::{EntityRow, Kind, MAX_INT, Read, SqlError, SubscriptionRow, TimerKind, Tx};
 use crate::subscription;
 use crate::tenant::Principal;
 
@@ -36,7 +36,7 @@ pub enum Problem {
     NoTimer,
     /// It has something to do, may be woken, and no wake has begun.
     Forgotten,
-    /// It is said to be running, and nobody holds its claim.
+    /// It is said to be running or stopping, and nobody holds its claim.
     NotRunning,
     /// Somebody holds its claim, and it is said to be idle.
     NotIdle,
@@ -87,7 +87,7 @@ pub fn problems(facts: &Facts) -> Vec<Problem> {
         (any(|p| !p.has_target), Problem::NoRunner),
         (any(|p| !p.has_timer), Problem::NoTimer),
         (paths.iter().any(forgotten), Problem::Forgotten),
-        (*status == Status::Running && !claimed, Problem::NotRunning),
+        (matches!(status, Status::Running | Status::Stopping) && !claimed, Problem::NotRunning),
         (*status == Status::Idle && claimed, Problem::NotIdle),
     ]
     .into_iter()
@@ -110,7 +110,7 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 pub(crate) fn repair(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, after) = (call.store, may(call.by()?, call.request)?);
     let page = tx.entities_after(after, CHECKED)?;
-    let (mut found, mut repaired) = (Vec::new(), 0);
+    let (mut found, mut left, mut repaired) = (Vec::new(), Vec::new(), 0);
     for entity in &page {
         let mut all = problems(&facts(tx, entity)?);
         found.extend(all.iter().map(|problem| problem.json(entity)));
@@ -119,16 +119,18 @@ pub(crate) fn repair(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
             let Some(problem) = all.iter().find(|p| p.repair().is_some()) else { break };
             problem.mend(tx, entity)?;
             let Some(entity) = tx.entity_by_id(entity.id)? else { break };
-            let left = problems(&facts(tx, &entity)?);
-            if left == all {
+            let now = problems(&facts(tx, &entity)?);
+            if now == all {
                 break;
             }
             repaired += 1;
-            all = left;
+            all = now;
         }
+        left.extend(all.iter().map(|problem| problem.json(entity)));
     }
     let mut body = answer(&page, &found);
     body["repaired"] = repaired.into();
+    body["left"] = left.into();
     Ok(Response::json(StatusCode::OK, &body).into())
 }
 
@@ -138,7 +140,8 @@ fn may(by: &Principal, request: &Request) -> Result<i64, Error> {
         return Err(NotTheOperator.into());
     }
     let Some(after) = request.query_one("after") else { return Ok(0) };
-    after.parse().map_err(|_| {
+    let after = after.parse().ok().filter(|after| (0..=MAX_INT).contains(after));
+    after.ok_or_else(|| {
         Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "`after` is the `next` of the page before").into()
     })
 }
@@ -204,7 +207,7 @@ impl Problem {
             Self::NoRunner => "is dispatched to a runner that is not registered",
             Self::NoTimer => "has a wake in flight and no timer: nothing would come of it",
             Self::Forgotten => "has something to do and may be woken, and no wake has begun",
-            Self::NotRunning => "is said to be running, and nobody holds its claim",
+            Self::NotRunning => "is said to be running or stopping, and nobody holds its claim",
             Self::NotIdle => "is said to be idle, and somebody holds its claim",
         }
     }
@@ -245,7 +248,10 @@ impl Problem {
                 Ok(())
             }
             Self::Forgotten => subscription::resume(tx, entity.id, "a check found it"),
-            Self::NotRunning => status::released(tx, entity.id).map(drop),
+            Self::NotRunning => {
+                let ended = status::released(tx, entity.id)?;
+                ended.map_or(Ok(()), |entity| terminate(tx, &entity))
+            }
             Self::NotIdle => status::claimed(tx, entity.id),
         }
     }
@@ -293,6 +299,7 @@ mod tests {
             (Running, true, vec![Path { has_timer: false, ..claimed }], vec![NoTimer]),
             (Idle, true, vec![Path { pending: true, ..good }], vec![Forgotten]),
             (Running, true, vec![good], vec![NotRunning]),
+            (Stopping, true, vec![good], vec![NotRunning]),
             (Idle, true, vec![claimed], vec![NotIdle]),
         ] {
             let facts = Facts { status, has_policy, paths };

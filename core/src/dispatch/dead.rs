@@ -9,9 +9,9 @@ use super::journal::{self, Because, step};
 use crate::effect::Fetched;
 use crate::engine::{Done, Reply};
 use crate::entity::find;
-use crate::http::{Call, Error, Response, failure};
+use crate::http::{Call, Error, Refusal, Request, Response, failure};
 use crate::limits::DEAD_LETTERS;
-use crate::store::{DeadLetter, EntityRow, Read, SqlError, SubscriptionRow, Tx};
+use crate::store::{DeadLetter, EntityRow, MAX_INT, Read, SqlError, SubscriptionRow, Tx};
 use crate::subscription;
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
@@ -40,15 +40,15 @@ pub(crate) fn bury(
     tx.insert_dead_letter(&DeadLetter { subscription: subscription.id, entity, letter: letter.to_string() })
 }
 
-/// `GET /_reveille/dead-letters`: what was given up of the entities that the caller may read.
+/// `GET /_reveille/dead-letters[?after=]`: what was given up of the entities that the caller may read, a page at a time.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, by) = (call.store, call.by()?);
-    let (mine, more) = letters(read, by, Permission::Read)?;
+    let (mine, next) = letters(read, by, Permission::Read, after(call.request)?)?;
     let mut dead = Vec::new();
     for (letter, entity) in mine {
         dead.push(show(read, &letter, &entity)?);
     }
-    Ok(Reply::Whole(Response::json(StatusCode::OK, &json!({ "dead": dead, "more": more }))))
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &json!({ "dead": dead, "next": next }))))
 }
 
 /// `POST /_reveille/entities/{type}/{id}/revive`: takes an entity's dispatch back.
@@ -63,16 +63,16 @@ pub(crate) fn revive(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     Ok(Response::json(StatusCode::OK, &body).into())
 }
 
-/// `POST /_reveille/dead-letters/revive`: takes back what the caller may write to, so many at a time.
+/// `POST /_reveille/dead-letters/revive[?after=]`: takes back what the caller may write to, a page at a time.
 pub(crate) fn revive_all(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let (mine, more) = letters(tx, by, Permission::Write)?;
+    let (mine, next) = letters(tx, by, Permission::Write, after(call.request)?)?;
     for (letter, _) in &mine {
         if let Some(mut subscription) = tx.subscription(letter.subscription)? {
             subscription::revive(tx, &mut subscription, Because::Revived(&by.url()))?;
         }
     }
-    Ok(Response::json(StatusCode::OK, &json!({ "revived": mine.len(), "more": more })).into())
+    Ok(Response::json(StatusCode::OK, &json!({ "revived": mine.len(), "next": next })).into())
 }
 
 /// A letter as it is shown.
@@ -85,27 +85,32 @@ pub(super) fn show(read: &Read<'_>, dead: &DeadLetter, entity: &EntityRow) -> Re
     Ok(shown)
 }
 
-/// The letters of entities with which `by` may do something, and whether there are more.
+/// A letter and its entity.
+type Letter = (DeadLetter, EntityRow);
+
+/// The letters of one page of entities with which `by` may do something, and where the next page begins.
 fn letters(
     read: &Read<'_>,
     by: &Principal,
     permission: Permission,
-) -> Result<(Vec<(DeadLetter, EntityRow)>, bool), SqlError> {
-    let (mut mine, mut after) = (Vec::new(), 0);
-    loop {
-        let page = read.dead_letters(after, DEAD_LETTERS)?;
-        let whole = page.len() == DEAD_LETTERS;
-        for letter in page {
-            after = letter.subscription;
-            let entity = read.entity_by_id(letter.entity)?;
-            let Some(entity) = entity.filter(|e| permission::decide(by, permission, &e.created_by)) else { continue };
-            if mine.len() == DEAD_LETTERS {
-                return Ok((mine, true));
-            }
+    after: i64,
+) -> Result<(Vec<Letter>, Option<i64>), SqlError> {
+    let page = read.dead_letters(after, DEAD_LETTERS)?;
+    let next = page.last().filter(|_| page.len() == DEAD_LETTERS).map(|last| last.subscription);
+    let mut mine = Vec::new();
+    for letter in page {
+        let entity = read.entity_by_id(letter.entity)?;
+        if let Some(entity) = entity.filter(|e| permission::decide(by, permission, &e.created_by)) {
             mine.push((letter, entity));
         }
-        if !whole {
-            return Ok((mine, false));
-        }
     }
+    Ok((mine, next))
+}
+
+fn after(request: &Request) -> Result<i64, Refusal> {
+    let Some(after) = request.query_one("after") else { return Ok(0) };
+    let after = after.parse().ok().filter(|after| (0..=MAX_INT).contains(after));
+    after.ok_or_else(|| {
+        Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "`after` is the `next` of the page before")
+    })
 }

@@ -1,5 +1,6 @@
 //! Locks: while a fork reads an entity, nobody is sent to work on it. What comes meanwhile waits.
 
+use crate::entity::scheduled;
 use crate::http::failure;
 use crate::store::{SqlError, TimerKind, Tx};
 use crate::subscription;
@@ -20,6 +21,7 @@ pub(crate) fn lock(tx: &Tx<'_>, entity: i64, until: Time) -> Result<(), SqlError
 /// Takes the lock away: what has come meanwhile wakes the entity.
 pub(crate) fn unlock(tx: &Tx<'_>, entity: i64) -> Result<(), SqlError> {
     tx.delete_lock(entity)?;
+    scheduled::unlocked(tx, entity)?;
     subscription::resume(tx, entity, "it came while a fork read the entity")
 }
 

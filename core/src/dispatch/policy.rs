@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::entropy::hex;
+use crate::limits::POLICY_TEXT;
 
 /// Who runs an entity. The wire has a list of exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,10 @@ impl Policy {
             None => Ok(None),
             Some(Json::String(text)) if text.is_empty() => {
                 Err(vec![(format!("/targets/0/{name}"), "must NOT have fewer than 1 characters".to_owned())])
+            }
+            Some(Json::String(text)) if text.len() > POLICY_TEXT => {
+                let message = format!("must NOT have more than {POLICY_TEXT} characters");
+                Err(vec![(format!("/targets/0/{name}"), message)])
             }
             Some(Json::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(vec![(format!("/targets/0/{name}"), "must be string".to_owned())]),

@@ -3,7 +3,6 @@
 use http::StatusCode;
 use sha2::{Digest, Sha256};
 
-use crate::entity::Status;
 use crate::http::{Error, failure};
 use crate::store::{EntityRow, SubscriptionRow, Tx};
 use crate::stream::{Cause, Class};
@@ -11,11 +10,6 @@ use crate::stream::{Cause, Class};
 failure! {
     /// No claim, or not the one that lives, wrote this.
     InvalidWriteToken => UNAUTHORIZED "UNAUTHORIZED", "Invalid write token"
-}
-
-failure! {
-    /// The entity has stopped.
-    EntityIsStopped => CONFLICT "NOT_RUNNING", "Entity is stopped"
 }
 
 /// What is stored of a token.
@@ -38,9 +32,6 @@ pub(crate) fn check(tx: &Tx<'_>, entity: &EntityRow, token: Option<&str>) -> Res
     let given = hash(token.ok_or(InvalidWriteToken)?);
     let holder = tx.subscriptions_of(entity.id)?.into_iter().find(|s| opens(s, entity.id, &given));
     let Some(subscription) = holder else { return Err(InvalidWriteToken.into()) };
-    if entity.status == Status::Stopped {
-        return Err(EntityIsStopped.into());
-    }
     let depth = subscription.serving.max(subscription.depth) + 1;
     Ok(Cause { author: Some(entity.id), depth, ..Cause::outside(Class::Any) })
 }

@@ -142,7 +142,7 @@ impl<'a> Batch<'a> {
                 let (reply, fate) = match answer {
                     Ok(Ok(reply)) => (reply, Fate::Done),
                     Ok(Err(Error::Store(_))) if self.sql.intact() != Some(true) => return Fate::Spoiled,
-                    Ok(Err(error)) => (Reply::Whole(answer_error(&error)), Fate::Done),
+                    Ok(Err(error)) => (Reply::Whole(answer_error(&error, self.config)), Fate::Done),
                     Err(_) => {
                         scratch.counts.panics += 1;
                         (Reply::Whole(internal_error()), Fate::Done)
@@ -318,7 +318,9 @@ impl Handle<'_> {
         match (answer, ended) {
             (Some(Ok(Err(error))), Ok(())) => match error {
                 Error::Store(_) if batch.sql.intact() != Some(true) => Ended::Spoiled,
-                error => Ended::Failed { reason: reason(&error), reply: Reply::Whole(answer_error(&error)) },
+                error => {
+                    Ended::Failed { reason: reason(&error), reply: Reply::Whole(answer_error(&error, batch.config)) }
+                }
             },
             (Some(Err(_)), Ok(())) => {
                 scratch.counts.panics += 1;

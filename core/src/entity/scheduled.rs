@@ -73,8 +73,8 @@ fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled) -> Re
 /// reads the entity, it waits.
 pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
     let Some(send) = tx.delayed_send(id)? else { return Ok(()) };
-    if let Some(until) = tx.locked_until(send.entity)? {
-        return Ok(tx.arm(until, TimerKind::Send, id)?);
+    if tx.locked_until(send.entity)?.is_some() {
+        return Ok(());
     }
     tx.delete_delayed_send(id)?;
     let stored: Stored = serde_json::from_str(&send.message)
@@ -89,6 +89,21 @@ pub(crate) fn arrive(tx: &Tx<'_>, id: i64) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+/// A fork is done with an entity: what was to arrive meanwhile arrives, and if that is very much, the rest soon.
+pub(crate) fn unlocked(tx: &Tx<'_>, entity: i64) -> Result<(), SqlError> {
+    for (n, id) in tx.overdue_sends(entity)?.into_iter().enumerate() {
+        if n >= AT_ONCE {
+            tx.arm(tx.now, TimerKind::Send, id)?;
+        } else if let Err(Error::Store(error)) = arrive(tx, id) {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// How many messages arrive in one transaction.
+const AT_ONCE: usize = 64;
 
 /// Appends a message that is due to its entity's stream, unless it has been.
 fn land(tx: &Tx<'_>, send: &DelayedSend, stored: &Stored) -> Result<(), Error> {

@@ -41,6 +41,12 @@ impl Read<'_> {
         self.one(select!("WHERE owner = ?1 AND manifest_key = ?2"), &[owner.into(), key.into()], delayed_send)
     }
 
+    /// Messages to an entity that should have arrived by now.
+    pub(crate) fn overdue_sends(&self, entity: i64) -> Result<Vec<i64>, SqlError> {
+        let sql = "SELECT id FROM delayed_send WHERE entity = ?1 AND due_at <= ?2 ORDER BY due_at, id";
+        self.all(sql, &[entity.into(), self.now.into()], |row| row.int(0))
+    }
+
     /// When messages come to an entity, and when those of its manifest go to others, and to whom.
     pub(crate) fn sends_of(&self, entity: i64) -> Result<Vec<(Time, Option<String>)>, SqlError> {
         let sql = "SELECT d.due_at, NULL FROM delayed_send d WHERE d.entity = ?1 \

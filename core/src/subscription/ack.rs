@@ -82,6 +82,6 @@ pub(super) fn acknowledge_seen(tx: &Tx<'_>, subscription: &SubscriptionRow) -> R
 }
 
 fn out_of_place(path: &str) -> Error {
-    let message = format!("an acknowledgement of `{path}` lies between what is acknowledged and its tail");
+    let message = format!("an acknowledgement of `{path}` must lie between what is acknowledged and its tail");
     Refusal::new(StatusCode::CONFLICT, "INVALID_OFFSET", message).into()
 }

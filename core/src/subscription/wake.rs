@@ -60,12 +60,16 @@ pub(crate) fn resume(tx: &Tx<'_>, stream: i64, why: &'static str) -> Result<(), 
 
 /// A dispatch that was given up is taken back. Says where it stands now.
 pub(crate) fn revive(tx: &Tx<'_>, subscription: &mut SubscriptionRow, because: Because<'_>) -> Result<State, SqlError> {
-    consider(tx, subscription, Event::Revive, because)?;
+    let next = next(&tx.links(subscription.id)?);
+    let facts = facts(tx, subscription, next)?;
+    let action = decide(state(subscription), Event::Revive, facts).1;
+    // No longer dead before it is announced: should that fail, it is a failure like any other.
     subscription.dead = false;
     tx.delete_dead_letter(subscription.id)?;
+    act(tx, subscription, action, next, because)?;
     tx.update_subscription(subscription)?;
     Ok(match state(subscription) {
-        State::Idle if next(&tx.links(subscription.id)?).is_some() => State::Pending,
+        State::Idle if next.is_some() => State::Pending,
         state => state,
     })
 }
@@ -164,6 +168,7 @@ pub(crate) fn begin(
     let links = tx.links(subscription.id)?;
     subscription.generation += 1;
     subscription.slowed_until = None;
+    subscription.error = None;
     subscription.serving = std::mem::take(&mut subscription.depth);
     subscription.wake = Some(WakeInFlight {
         id: id(subscription.id, &tx.draw.hex::<7>()),

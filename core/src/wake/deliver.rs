@@ -50,7 +50,7 @@ pub(super) fn chunk(
             if let Some(found) = evaluate(&registration.condition, event, cause.class) {
                 let position = format!("{end}:{index}");
                 deliver(tx, source, registration, &found, &position, &mut answers, cause.depth)?;
-                if registration.one_shot && registration.debounce == Span::ZERO {
+                if registration.one_shot && tx.registration(registration.id)?.is_none() {
                     break;
                 }
             }

@@ -42,13 +42,14 @@ pub(crate) async fn check(args: Check) -> ExitCode {
         }
     }
     tally.print(terminal, args.repair);
-    if tally.problems.len() as u64 > tally.repaired { ExitCode::from(crate::FAILURE) } else { ExitCode::SUCCESS }
+    if tally.left > 0 { ExitCode::from(crate::FAILURE) } else { ExitCode::SUCCESS }
 }
 
 #[derive(Default)]
 struct Tally {
     checked: u64,
     repaired: u64,
+    left: usize,
     problems: Vec<Json>,
 }
 
@@ -56,6 +57,8 @@ impl Tally {
     fn add(&mut self, terminal: Terminal, page: &Json) {
         self.checked += page["checked"].as_u64().unwrap_or(0);
         self.repaired += page["repaired"].as_u64().unwrap_or(0);
+        let left = if page["left"].is_array() { &page["left"] } else { &page["problems"] };
+        self.left += left.as_array().map_or(0, Vec::len);
         for problem in page["problems"].as_array().into_iter().flatten() {
             if terminal.person {
                 let kind = problem["kind"].as_str().unwrap_or("");
@@ -76,16 +79,20 @@ impl Tally {
 
     fn print(&self, terminal: Terminal, repair: bool) {
         if !terminal.person {
-            let Self { checked, repaired, problems } = self;
-            return terminal.json(&json!({ "checked": checked, "problems": problems, "repaired": repaired }));
+            let Self { checked, repaired, left, problems } = self;
+            let all = json!({ "checked": checked, "problems": problems, "repaired": repaired, "left": left });
+            return terminal.json(&all);
         }
         let found = match self.problems.len() {
             0 => terminal.green("all is as it should be"),
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         };
-        let mended =
-            if repair && !self.problems.is_empty() { format!(", {} repairs", self.repaired) } else { String::new() };
+        let mended = if repair && !self.problems.is_empty() {
+            format!(", {} repairs, {} left", self.repaired, self.left)
+        } else {
+            String::new()
+        };
         terminal.line(&format!("{} entities: {found}{mended}", self.checked));
     }
 }

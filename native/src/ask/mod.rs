@@ -7,6 +7,8 @@ mod revive;
 
 use std::process::ExitCode;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::client::Failure;
 
 pub(crate) use self::check::{CHECK, Check, check};
@@ -15,14 +17,24 @@ pub(crate) use self::revive::{REVIVE, Revive, revive};
 
 /// The path of an entity, as a URL holds it: `/horton/a`, also without its slash.
 fn entity(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/').trim_end_matches("/main");
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let path = text.trim_end_matches('/');
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match segments.as_slice() {
-        [kind, id] if !kind.is_empty() && !id.is_empty() => Ok(path),
+        [kind, id] | [kind, id, "main"] if !kind.is_empty() && !id.is_empty() => {
+            Ok(format!("/{}/{}", encoded(kind), encoded(id)))
+        }
         _ => Err("an entity such as /horton/a: its type and its id".to_owned()),
     }
 }
+
+/// A segment as a URL holds it; what is escaped already stays so.
+fn encoded(segment: &str) -> String {
+    utf8_percent_encode(segment, &SEGMENT).to_string()
+}
+
+/// What cannot stand in a path.
+const SEGMENT: AsciiSet =
+    CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 fn failed(server: &str, failure: &Failure) -> ExitCode {
     crate::complain(&format!("{server}: {failure}"), crate::FAILURE)
@@ -41,6 +53,8 @@ mod tests {
         for given in ["/horton/a", "horton/a", "/horton/a/", "/horton/a/main"] {
             assert_eq!(entity(given), Ok("/horton/a".to_owned()));
         }
+        assert_eq!(entity("/horton/main"), Ok("/horton/main".to_owned()));
+        assert_eq!(entity("/horton/a b%20c"), Ok("/horton/a%20b%20c".to_owned()));
         for given in ["", "/", "horton", "/horton/", "/a/b/c", "//a"] {
             assert!(entity(given).is_err(), "{given}");
         }

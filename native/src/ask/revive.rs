@@ -54,12 +54,13 @@ async fn one(client: &Client, entity: &str) -> Result<(String, Json), Failure> {
 }
 
 async fn all(client: &Client) -> Result<(String, Json), Failure> {
-    let mut revived = 0;
+    let (mut revived, mut after) = (0, 0);
     loop {
-        let page = client.post("/_reveille/dead-letters/revive", &Json::Null).await?.json();
+        let page = client.post(&format!("/_reveille/dead-letters/revive?after={after}"), &Json::Null).await?.json();
         revived += page["revived"].as_u64().unwrap_or(0);
-        if page["more"] != true {
-            return Ok((format!("{revived} taken back"), json!({ "revived": revived })));
+        match page["next"].as_i64() {
+            Some(next) => after = next,
+            None => return Ok((format!("{revived} taken back"), json!({ "revived": revived }))),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Why one event did or did not wake an entity: each of its registrations on the source is asked again.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::super::journal::show::{records, steps};
+use super::super::journal::step::cut;
 use crate::entity::Status;
 use crate::http::{Error, Refusal, Request, failure};
-use crate::limits::REGISTRATIONS;
 use crate::store::{EntityRow, Observed, Read, StreamRow};
 use crate::stream::{Class, Event, Offset, Owner, messages};
 use crate::tenant::{Permission, Principal, permission};
@@ -52,7 +54,6 @@ impl Asked {
         let Ok(index) = index.map(|index| index.parse()).transpose() else {
             return refuse("`index` is the number of an event in its append, from 0");
         };
-        let source = source.strip_suffix("/main").map(str::to_owned).unwrap_or(source);
         Ok(Some(Self { source, offset, index }))
     }
 }
@@ -61,38 +62,69 @@ impl Asked {
 pub(super) fn explain(read: &Read<'_>, by: &Principal, entity: &EntityRow, asked: &Asked) -> Result<Json, Error> {
     let (source, stream, from) = find(read, by, asked)?;
     let before = Offset::at(asked.offset.bytes() - 1);
-    let found = read.entry_after(&stream, before)?;
+    let found = read.entry_after(&stream, before)?.filter(|(end, _)| *end == asked.offset);
     let (end, bytes) = found.ok_or_else(|| NoEvent { source: source.clone(), offset: asked.offset })?;
     let all = messages(&bytes);
     if let Some(index) = asked.index.filter(|index| *index >= all.len()) {
         return Err(NoSuchIndex { index, count: all.len() }.into());
     }
-    let observed = read.observed(entity.id, Some(&source), REGISTRATIONS)?;
-    let journal = steps(&[(entity, records(read, entity)?)]);
+    let observed = read.observed(entity.id, Some(&source), SHOWN)?;
+    let journal = Journal::of(steps(&[(entity, records(read, entity)?)]));
+    let most = (JUDGED / observed.len().max(1)).max(1);
+    let wanted = |index: &usize| asked.index.is_none_or(|wanted| wanted == *index);
     let mut events = Vec::new();
-    for (index, message) in all.iter().enumerate().filter(|(i, _)| asked.index.is_none_or(|wanted| wanted == *i)) {
+    for (index, message) in all.iter().enumerate().filter(|(index, _)| wanted(index)).take(most) {
         let event = Event::of(message);
         let class = class_of(&event, from.as_ref());
-        let judge =
-            Judge { event: &event, class, end, position: format!("{end}:{index}"), entity, from: from.as_ref() };
-        let registrations: Vec<Json> = observed.iter().map(|one| judge.judge(one, &journal)).collect();
+        let position = format!("{end}:{index}");
+        let judge = Judge { event: &event, class, end, position, entity, from: from.as_ref(), journal: &journal };
+        let registrations: Vec<Json> = observed.iter().map(|one| judge.judge(one)).collect();
         events.push(json!({
             "index": index,
-            "type": event.kind,
-            "key": event.key,
-            "operation": event.operation,
+            "type": event.kind.as_deref().map(cut),
+            "key": event.key.as_deref().map(cut),
+            "operation": event.operation.as_deref().map(cut),
             "class": match class { Class::Any => "any", Class::Named => "named", Class::Never => "never" },
             "registrations": registrations,
         }));
     }
-    let none = observed.is_empty().then(|| format!("{} holds no registration on {source}", entity.url));
-    Ok(json!({ "source": source, "offset": end, "events": events, "why": none }))
+    let more = asked.index.is_none() && events.len() < all.len();
+    let why = if from.as_ref().is_some_and(|from| from.id == entity.id) {
+        Some(served(read, entity, end)?)
+    } else {
+        observed.is_empty().then(|| format!("{} holds no registration on {source}", entity.url))
+    };
+    Ok(json!({ "source": source, "offset": end, "events": events, "more": more, "why": why }))
+}
+
+/// What becomes of something on the entity's own stream.
+fn served(read: &Read<'_>, entity: &EntityRow, end: Offset) -> Result<String, Error> {
+    let records = records(read, entity)?;
+    if let Some(wake) = records.iter().rev().find_map(|record| record.serves(end)) {
+        return Ok(format!("it stands on the entity's own stream, and {wake} serves it"));
+    }
+    let mut acked = false;
+    for subscription in read.dispatches_of(entity.id)? {
+        let links = read.links(subscription.id)?;
+        acked |= links.iter().any(|l| l.stream == Some(entity.id) && l.acked.is_some_and(|acked| acked >= end));
+    }
+    Ok(if acked {
+        "it stands on the entity's own stream, and is acknowledged; which wake served it is no longer remembered, if one did"
+    } else {
+        "it stands on the entity's own stream, and waits for the next wake"
+    }
+    .to_owned())
 }
 
 /// The source's name, its stream, and the entity whose main stream that is.
 fn find(read: &Read<'_>, by: &Principal, asked: &Asked) -> Result<(String, StreamRow, Option<EntityRow>), Error> {
     let missing = || NoSource { source: asked.source.clone() };
     if let Some(entity) = read.entity(&asked.source)? {
+        permission::check(by, Permission::Read, &entity)?;
+        let stream = read.stream_by_id(entity.id)?.ok_or_else(missing)?;
+        return Ok((entity.url.clone(), stream, Some(entity)));
+    }
+    if let Some(entity) = asked.source.strip_suffix("/main").map(|url| read.entity(url)).transpose()?.flatten() {
         permission::check(by, Permission::Read, &entity)?;
         let stream = read.stream_by_id(entity.id)?.ok_or_else(missing)?;
         return Ok((entity.url.clone(), stream, Some(entity)));
@@ -113,6 +145,41 @@ fn class_of(event: &Event<'_>, entity: Option<&EntityRow>) -> Class {
     }
 }
 
+/// The journal, by what matched and where.
+struct Journal {
+    steps: Vec<Json>,
+    /// Where the last match stands of a registration at a position.
+    matches: BTreeMap<(i64, String), usize>,
+}
+
+impl Journal {
+    fn of(steps: Vec<Json>) -> Self {
+        let at = |(i, step): (usize, &Json)| {
+            let matched = step["what"] == "evaluated";
+            let key = (step["registration"].as_i64()?, step["position"].as_str()?.to_owned());
+            matched.then_some((key, i))
+        };
+        let matches = steps.iter().enumerate().filter_map(at).collect();
+        Self { steps, matches }
+    }
+
+    /// The match of a registration at a position, or the one in which what was gathered there came to something; and what
+    /// follows it.
+    fn follow(&self, registration: i64, position: &str) -> Option<(&str, &Json)> {
+        let mut at = *self.matches.get(&(registration, position.to_owned()))?;
+        let what = |at: usize| self.steps.get(at).and_then(|step| step["what"].as_str());
+        if what(at + 1) == Some("debounced") {
+            let flushed = (at + 1..self.steps.len()).find(|i| {
+                what(*i) == Some("evaluated")
+                    && self.steps[*i]["registration"] == registration
+                    && what(*i + 1) != Some("debounced")
+            });
+            at = flushed.unwrap_or(at);
+        }
+        what(at + 1).map(|what| (what, &self.steps[at + 1]))
+    }
+}
+
 /// One event, to be judged by one registration after another.
 struct Judge<'a> {
     event: &'a Event<'a>,
@@ -121,20 +188,21 @@ struct Judge<'a> {
     position: String,
     entity: &'a EntityRow,
     from: Option<&'a EntityRow>,
+    journal: &'a Journal,
 }
 
 impl Judge<'_> {
-    fn judge(&self, one: &Observed, journal: &[Json]) -> Json {
+    fn judge(&self, one: &Observed) -> Json {
         let matched = evaluate(&one.condition, self.event, self.class).is_some();
         let why = match why_not(&one.condition, self.event, self.class) {
             Some(why) => why,
-            None => self.outcome(one, journal),
+            None => self.outcome(one),
         };
         json!({ "registration": one.id, "condition": one.condition.wire(), "matched": matched, "why": why })
     }
 
     /// What became of a match.
-    fn outcome(&self, one: &Observed, journal: &[Json]) -> String {
+    fn outcome(&self, one: &Observed) -> String {
         let own = self.from.is_some_and(|source| source.id == self.entity.id);
         let is_signal = self.event.kind.as_deref() == Some("signal");
         if self.end <= one.since {
@@ -143,36 +211,32 @@ impl Judge<'_> {
         if own && self.class == Class::Any && !is_signal {
             return "it matches, and an entity is not woken by what it wrote under its own claim".to_owned();
         }
-        let is_it = |step: &&Json| step["registration"] == one.id && step["position"] == self.position.as_str();
-        let gathered = "it matched, and became one wake with what came soon before or after";
-        let Some(at) = journal.iter().position(|step| step["what"] == "evaluated" && is_it(&step)) else {
+        let Some((what, step)) = self.journal.follow(one.id, &self.position) else {
+            let gathered = "it matched, and was gathered with what came soon before or after into one wake";
             let forgotten = "it matches; what became of it is no longer remembered";
             return if one.debounce > Span::ZERO { gathered } else { forgotten }.to_owned();
         };
-        let then = journal.get(at + 1);
-        match then.map(|step| (step["what"].as_str().unwrap_or(""), step)) {
-            Some(("suppressed", step)) => {
-                format!("it matches, and no wake row was written: {}", step["why"].as_str().unwrap_or(""))
+        let text = |name: &str| step[name].as_str().unwrap_or("?");
+        match what {
+            "suppressed" => format!("it matches, and no wake row was written: {}", text("why")),
+            "debounced" => {
+                format!("it matched, and is gathered: it becomes a wake at {}, unless more comes", text("until"))
             }
-            Some(("debounced", _)) => gathered.to_owned(),
-            Some(("slowed", step)) if step["wake"].is_null() => {
-                let until = step["until"].as_str().unwrap_or("?");
-                format!(
-                    "it matched, and its wake row was held back until {until}: {}",
-                    step["why"].as_str().unwrap_or("")
-                )
+            "slowed" if step["wake"].is_null() => {
+                format!("it matched, and its wake row was held back until {}: {}", text("until"), text("why"))
             }
-            Some((_, step)) => {
-                let row = step["offset"].as_str().unwrap_or("?");
-                match step["wake"].as_str() {
-                    Some(wake) => format!("it matched: its wake row ends at {row}, and {wake} serves it"),
-                    None if self.entity.status == Status::Paused => {
-                        format!("it matched: its wake row ends at {row}, and waits until the entity is continued")
-                    }
-                    None => format!("it matched: its wake row ends at {row}, and waits for the next wake"),
-                }
+            _ => {
+                let then = match step["wake"].as_str() {
+                    Some(wake) => format!("{wake} serves it"),
+                    None if self.entity.status == Status::Paused => "it waits until the entity is continued".to_owned(),
+                    None => "it waits for the next wake".to_owned(),
+                };
+                format!("it matched: its wake row ends at {}, and {then}", text("offset"))
             }
-            None => "it matched".to_owned(),
         }
     }
 }
+
+/// How many registrations are asked, and how often one may be asked about the events of an append.
+const SHOWN: usize = 100;
+const JUDGED: usize = 2000;

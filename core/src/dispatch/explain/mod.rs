@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use self::words::{Claim, Dead, Notice, RunnerIs, Situation, Stand, Told};
 use super::journal::show::{records, steps};
-use super::journal::step::target;
+use super::journal::step::{cut, target};
 use super::machine::State;
 use super::runner::health::{Facts, liveness};
 use super::{dead, link};
@@ -60,6 +60,7 @@ struct Situated {
     locked_until: Option<Time>,
     has_policy: bool,
     observes: usize,
+    gathers: bool,
 }
 
 impl Situated {
@@ -72,6 +73,7 @@ impl Situated {
             locked_until: if entity.locked { read.locked_until(entity.id)? } else { None },
             has_policy: link::policy_of(entity)?.is_some(),
             observes: read.registrations_held(entity.id)?,
+            gathers: !read.gathered_for(entity.id)?.is_empty(),
         })
     }
 
@@ -84,6 +86,7 @@ impl Situated {
             has_policy: self.has_policy,
             stand: self.dispatch.as_ref().map_or(Stand::Nobody, |d| d.stand(read)),
             observes: self.observes,
+            gathers: self.gathers,
             last,
         }
     }
@@ -188,7 +191,7 @@ impl Dispatch {
                 for message in messages(bytes) {
                     if entries.len() < PENDING_ENTRIES {
                         let event = Event::of(&message);
-                        entries.push(json!({ "offset": stamp(&message).unwrap_or_else(|| end.to_string()), "type": event.kind, "key": event.key }));
+                        entries.push(json!({ "offset": stamp(&message).unwrap_or_else(|| end.to_string()), "type": event.kind.as_deref().map(cut), "key": event.key.as_deref().map(cut) }));
                     }
                 }
             })?;
@@ -217,8 +220,10 @@ fn runner_is(read: &Read<'_>, id: &str) -> Result<RunnerIs, SqlError> {
         seen: runner.last_seen_at.is_some(),
         client: None,
     };
+    let client: Json = runner.diagnostics.as_deref().and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
     Ok(match liveness(&facts, read.now) {
         _ if !runner.enabled => RunnerIs::Disabled,
+        _ if client["status"] == "stopped" => RunnerIs::Stopped,
         "online" => RunnerIs::Online,
         "expired" => RunnerIs::Silent,
         _ => RunnerIs::Unseen,

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::next::Coming;
 use crate::entity::Status;
+use crate::limits::DELIVERIES;
 use crate::time::Time;
 
 /// What an explanation is made of.
@@ -19,6 +20,8 @@ pub(super) struct Situation<'a> {
     pub(super) stand: Stand<'a>,
     /// How many registrations it holds.
     pub(super) observes: usize,
+    /// Whether they gather something that becomes a wake.
+    pub(super) gathers: bool,
     /// The steps of its dispatch in flight, or of its last.
     pub(super) last: &'a [Json],
 }
@@ -51,6 +54,8 @@ pub(super) enum To<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RunnerIs {
     Online,
+    /// It said that it has stopped.
+    Stopped,
     /// Its last heartbeat is too old.
     Silent,
     /// It never sent one.
@@ -134,8 +139,9 @@ fn nobody(s: &Situation<'_>) -> Told {
     } else {
         ("it has no dispatch policy", "the next message gives it that of its type, if there is one by then")
     };
+    let sleeps = if s.status == Status::Paused { "is paused; and besides" } else { "sleeps, because" };
     Told {
-        summary: format!("{} sleeps, because {why}: whatever comes, nobody is told. {}.", s.entity, capital(way_out)),
+        summary: format!("{} {sleeps} {why}: whatever comes, nobody is told. {}.", s.entity, capital(way_out)),
         waiting_for: vec!["a dispatch policy".to_owned()],
         next: Vec::new(),
     }
@@ -151,6 +157,11 @@ fn idle(s: &Situation<'_>, to: To<'_>) -> Told {
     let mut summary = match s.status {
         Status::Paused => format!("{entity} is paused, and nothing waits for it: SIGCONT continues it."),
         Status::Stopping => format!("{entity} is stopping."),
+        _ if s.gathers => {
+            format!(
+                "{entity} sleeps, while what its registrations gather waits whether more comes. A message wakes it at once{observes}."
+            )
+        }
         _ => format!("{entity} sleeps, because all that came is done. A message wakes it{observes}."),
     };
     if let Some(trouble) = to.trouble() {
@@ -200,15 +211,24 @@ fn pending(s: &Situation<'_>, slowed_until: Option<Time>, deep: bool) -> Told {
 fn outstanding(s: &Situation<'_>, notice: &Notice<'_>) -> Told {
     let Notice { to, wake, attempt, again, error } = notice;
     let in_line = again.is_some_and(|at| at < Time::LINE);
+    let failures = failures(s.last).min(*attempt);
+    let on_its_way = failures < *attempt;
     let (done, wait) = match (to, error) {
         (To::Webhook(url), _) if in_line => {
             (format!("its wake {wake} is in line for {url}"), "a free place among the deliveries".to_owned())
         }
-        (To::Webhook(url), Some(error)) => (
-            format!("its wake {wake} has failed {attempt} times at {url}: {error}"),
+        (To::Webhook(url), Some(error)) if failures > 0 && !on_its_way => (
+            format!("its wake {wake} has failed {} at {url}: {error}", times(failures)),
             format!("the next attempt at {url}"),
         ),
-        (To::Webhook(url), None) => {
+        (To::Webhook(url), Some(error)) if failures > 0 => {
+            let before = format!("before that it failed {}: {error}", times(failures));
+            (
+                format!("its wake {wake} was sent to {url} again, and no answer has come yet; {before}"),
+                format!("an answer of {url}"),
+            )
+        }
+        (To::Webhook(url), _) => {
             (format!("its wake {wake} was sent to {url}, and no answer has come yet"), format!("an answer of {url}"))
         }
         (To::Runner(runner, _), Some(error)) => (
@@ -226,7 +246,10 @@ fn outstanding(s: &Situation<'_>, notice: &Notice<'_>) -> Told {
         summary.push_str(&trouble);
     }
     let next = again.filter(|_| !in_line).map(|at| match to {
-        To::Webhook(url) if error.is_some() => coming(at, "retry", &format!("it is sent to {url} again")),
+        To::Webhook(url) if *attempt >= DELIVERIES => {
+            coming(at, "retry", &format!("it is given up, unless {url} has answered"))
+        }
+        To::Webhook(url) if !on_its_way => coming(at, "retry", &format!("it is sent to {url} again")),
         To::Webhook(url) => coming(at, "retry", &format!("it is sent to {url} again, unless that has answered")),
         To::Runner(runner, _) => {
             coming(at, "announcement", &format!("it is announced to runner `{runner}` again, unless it was claimed"))
@@ -246,7 +269,12 @@ fn claimed(s: &Situation<'_>, claim: &Claim<'_>) -> Told {
         Status::Stopping => "stops when its claim ends:",
         _ => "is awake:",
     };
-    let then = if *more { "and what is not acknowledged then begins the next wake" } else { "and it sleeps" };
+    let (then, lapse) = match s.status {
+        Status::Stopping => ("and it stops", "then it stops"),
+        Status::Paused => ("and what is left waits until it is continued", "then its work waits until it is continued"),
+        _ if *more => ("and what is not acknowledged then begins the next wake", "then its work is given out again"),
+        _ => ("and it sleeps", "then it sleeps"),
+    };
     Told {
         summary: format!(
             "{} {verb} {who} holds its wake {wake} since {}, until {} unless a heartbeat comes.",
@@ -258,14 +286,15 @@ fn claimed(s: &Situation<'_>, claim: &Claim<'_>) -> Told {
         next: vec![coming(
             *until,
             "lease",
-            "the lease is over, unless a heartbeat or a done comes before: then its work is given out again",
+            &format!("the lease is over, unless a heartbeat or a done comes before: {lapse}"),
         )],
     }
 }
 
 fn given_up(s: &Situation<'_>, dead: &Dead<'_>) -> Told {
     let of = |name: &str| dead.letter.map_or(&Json::Null, |letter| &letter[name]);
-    let (attempts, error) = (of("attempts"), of("error").as_str().unwrap_or("nobody took it"));
+    let (attempts, error) =
+        (times(of("attempts").as_i64().unwrap_or(0)), of("error").as_str().unwrap_or("nobody took it"));
     let since = of("since").as_str().unwrap_or("some time ago");
     let to = match dead.to {
         To::Webhook(url) => url.to_owned(),
@@ -274,7 +303,7 @@ fn given_up(s: &Situation<'_>, dead: &Dead<'_>) -> Told {
     let entity = s.entity;
     Told {
         summary: format!(
-            "{entity} has something to do, and does not wake, because {to} failed {attempts} times and was given up at {since}: {error}. \
+            "{entity} has something to do, and does not wake, because {to} failed {attempts} and was given up at {since}: {error}. \
              POST /_reveille/entities{entity}/revive takes it back."
         ),
         waiting_for: vec!["somebody to revive it".to_owned()],
@@ -288,6 +317,7 @@ impl To<'_> {
         let Self::Runner(runner, is) = self else { return None };
         let is = match is {
             RunnerIs::Online => return None,
+            RunnerIs::Stopped => "said that it has stopped",
             RunnerIs::Silent => "has sent no heartbeat for too long",
             RunnerIs::Unseen => "has never sent a heartbeat",
             RunnerIs::Disabled => "is disabled, and may not claim",
@@ -302,12 +332,23 @@ impl RunnerIs {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Online => "online",
+            Self::Stopped => "stopped",
             Self::Silent => "expired",
             Self::Unseen => "offline",
             Self::Disabled => "disabled",
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// How often the wake in flight has failed.
+fn failures(steps: &[Json]) -> i64 {
+    let retried = steps.iter().rev().find(|step| step["what"] == "retried");
+    retried.and_then(|step| step["attempt"].as_i64()).unwrap_or(0)
+}
+
+fn times(n: i64) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 /// Why the last dispatch began.
@@ -317,6 +358,9 @@ fn last_woke(steps: &[Json]) -> Option<String> {
     let at = emitted["since"].as_str().or(emitted["at"].as_str()).unwrap_or("").to_owned();
     let cause = steps.iter().find_map(|step| {
         Some(match step["what"].as_str()? {
+            "evaluated" if step["kind"] == "timeout" => {
+                format!("nothing on {} had matched registration {} in time", text(step, "source"), step["registration"])
+            }
             "evaluated" => format!(
                 "{} `{}` on {} matched registration {}",
                 text(step, "collection"),
@@ -334,7 +378,8 @@ fn last_woke(steps: &[Json]) -> Option<String> {
             _ => return None,
         })
     })?;
-    Some(format!("It last woke at {at}: {cause}."))
+    let woke = if steps.iter().any(|step| step["what"] == "claimed") { "woke" } else { "was called" };
+    Some(format!("It last {woke} at {at}: {cause}."))
 }
 
 fn coming(at: Time, kind: &'static str, what: &str) -> Coming {
@@ -373,6 +418,7 @@ mod tests {
             has_policy: true,
             stand,
             observes: 2,
+            gathers: false,
             last: &[],
         }
     }
@@ -409,8 +455,10 @@ mod tests {
             (held, "held back, the newest until 2027-01-15T08:00:20.000Z", 1),
             (situation(Status::Idle, letterless), "POST /_reveille/entities/horton/a/revive", 0),
         ];
+        let failed = [json!({ "what": "retried", "attempt": 3 })];
         for (situation, said, coming) in table {
-            let told = tell(&situation);
+            let last: &[Json] = if said.starts_with("has failed") { &failed } else { &[] };
+            let told = tell(&Situation { last, ..situation.clone() });
             assert!(told.summary.contains(said), "{said}: {}", told.summary);
             assert!(told.summary.starts_with("/horton/a "), "{}", told.summary);
             assert_eq!(told.next.len(), coming, "{said}");
@@ -420,13 +468,13 @@ mod tests {
 
     #[test]
     fn why_it_last_woke() {
-        let emitted = json!({ "what": "emitted", "at": "T1" });
+        let (emitted, claimed) = (json!({ "what": "emitted", "at": "T1" }), json!({ "what": "claimed", "at": "T2" }));
         let message = json!({ "what": "appended", "cause": "message", "from": "/principal/user%3Aa" });
         let evaluated =
             json!({ "what": "evaluated", "collection": "runs", "key": "r", "source": "/w/b", "registration": 7 });
         for (steps, said) in [
-            (vec![message, emitted.clone()], "It last woke at T1: a message came from /principal/user%3Aa."),
-            (vec![evaluated, emitted], "It last woke at T1: runs `r` on /w/b matched registration 7."),
+            (vec![message, emitted.clone(), claimed], "It last woke at T1: a message came from /principal/user%3Aa."),
+            (vec![evaluated, emitted], "It last was called at T1: runs `r` on /w/b matched registration 7."),
         ] {
             assert_eq!(last_woke(&steps).as_deref(), Some(said));
         }

@@ -277,6 +277,11 @@ impl Record {
         self.wake.is_some() || (self.to >= 0 && self.steps.iter().any(|step| step.is("slowed")))
     }
 
+    /// The wake that serves what ends at an offset, if it is this.
+    pub(in crate::dispatch) fn serves(&self, end: Offset) -> Option<&str> {
+        self.wake.as_deref().filter(|_| self.from < end.bytes() && end.bytes() <= self.to)
+    }
+
     /// Adds a step. One that repeats the last takes its place; of too many, those in the middle are dropped.
     fn push(&mut self, mut step: Step) {
         if let Some(last) = self.steps.last() {

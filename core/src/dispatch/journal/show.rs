@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use super::step::Step;
 use super::{Kept, Record};
 use crate::dispatch::runner;
 use crate::engine::Reply;
@@ -44,15 +45,17 @@ pub(crate) fn of_wake(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, wake) = (call.store, call.decoded("wake")?);
     let subscription = subscription_of(&wake).ok_or(UnknownWake)?;
     let stream = read.last_trigger(subscription)?.ok_or(UnknownWake)?;
-    let entity = read.entity_by_id(stream)?.ok_or(UnknownWake)?;
-    permission::check(call.by()?, Permission::Read, &entity)?;
+    // Who may not read it is not told that it exists.
+    let by = call.by()?;
+    let entity = read.entity_by_id(stream)?.filter(|e| permission::decide(by, Permission::Read, &e.created_by));
+    let entity = entity.ok_or(UnknownWake)?;
     let mut records = records(read, &entity)?;
     let range = records.iter().find(|r| r.wake.as_ref() == Some(&wake)).map(|r| (r.from, r.to)).ok_or(UnknownWake)?;
     records.retain(|r| r.wake.as_ref() == Some(&wake) || (r.wake.is_none() && range.0 < r.to && r.to <= range.1));
     Ok(answer(steps(&[(&entity, records)])))
 }
 
-/// All records of an entity.
+/// All records of an entity, in the order in which they began.
 pub(in crate::dispatch) fn records(read: &Read<'_>, entity: &EntityRow) -> Result<Vec<Record>, SqlError> {
     let mut records = Vec::new();
     for text in read.filed(entity.id)? {
@@ -61,6 +64,7 @@ pub(in crate::dispatch) fn records(read: &Read<'_>, entity: &EntityRow) -> Resul
     for subscription in read.dispatches_of(entity.id)? {
         records.extend(kept(&subscription)?.into_iter().filter(|r| r.entity == entity.id));
     }
+    records.sort_by_key(|record| record.steps.first().map(Step::number));
     Ok(records)
 }
 
@@ -83,6 +87,8 @@ pub(in crate::dispatch) fn steps(all: &[(&EntityRow, Vec<Record>)]) -> Vec<Json>
         }
     }
     steps.sort_by_key(|(number, _)| *number);
+    let most = steps.len().saturating_sub(STEPS);
+    steps.drain(..most);
     steps.into_iter().map(|(_, step)| step).collect()
 }
 
@@ -90,5 +96,7 @@ fn answer(steps: Vec<Json>) -> Reply {
     Reply::Whole(Response::json(StatusCode::OK, &json!({ "steps": steps })))
 }
 
+/// How many steps are shown, the newest.
+const STEPS: usize = 2000;
 /// How many entities a runner's journal looks at.
 const ENTITIES: usize = 100;

@@ -36,8 +36,9 @@ impl Step {
 
     /// Whether it is of a kind that comes again and again, and the last was such a one.
     pub(super) fn repeats(&self, last: &Self) -> bool {
-        let what = self.0.get("what");
-        what == last.0.get("what") && ["emitted", "retried", "slowed", "fenced"].iter().any(|kind| self.is(kind))
+        let same = |name: &str| self.0.get(name) == last.0.get(name);
+        let again = ["emitted", "retried", "slowed"].iter().any(|kind| self.is(kind));
+        same("what") && (again || (self.is("fenced") && same("why")))
     }
 
     /// Remembers since when it comes again and again, and how often it has.
@@ -75,7 +76,7 @@ pub(crate) fn evaluated(tx: &Tx<'_>, matched: &Matched<'_>) -> Step {
         "source": source,
         "position": position,
         "registration": registration,
-        "collection": collection,
+        "collection": cut(collection),
         "kind": kind,
         "key": cut(key),
     });

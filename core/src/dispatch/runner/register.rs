@@ -6,6 +6,7 @@ use percent_encoding::utf8_percent_encode;
 use super::{NotTheOwner, View, own};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
+use crate::limits::RUNNER_TEXT;
 use crate::store::{RunnerRow, Tx};
 use crate::stream::make_wake_stream;
 use crate::tenant::{Principal, principal};
@@ -41,6 +42,9 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let profiles = body.json("sandbox_profiles");
     if profiles.as_ref().is_some_and(|p| !p.is_array()) {
         body.complain("/sandbox_profiles".to_owned(), "must be array");
+    }
+    if label.len() > RUNNER_TEXT {
+        body.complain("/label".to_owned(), format!("must NOT have more than {RUNNER_TEXT} characters"));
     }
     body.check()?;
     check_id(&id)?;

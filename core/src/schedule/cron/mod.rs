@@ -21,8 +21,9 @@
 //! * What is rare is found however far ahead, `0 0 * 2 1#5` for instance; there it gives up after ten thousand steps.
 //! * On a day whose clock is put forward, `0 9 * * *` fires at nine; there it does not fire on that day. It forgets all
 //!   hours after the change but the skipped one, and the skipped one too where the clock moves by other than an hour.
-//! * Where an hour comes twice, it makes no difference when the question is asked; there an expression fires in the
-//!   second of them too when it is asked in between, and where clocks go back by other than an hour.
+//! * On a day whose clock is put back, it makes no difference when the question is asked. There an expression fires in the
+//!   second of two hours when it is asked in between, misses a midnight that comes twice, and where the clock moves by half
+//!   an hour, or a minute after midnight, even answers with a time that has passed.
 //! * Nonsense is refused: `H`, which there is another value each time; a bare `L` among weekdays; and what it reads only
 //!   because it reads carelessly, `5*` as `50-59` or `jan` as a weekday.
 

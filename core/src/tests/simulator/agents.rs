@@ -6,14 +6,15 @@ use serde_json::{Value as Json, json};
 use super::super::world::Got;
 use super::cluster::{Cluster, Flight, Whom, Work, offset, text};
 use super::host::Op;
-use super::model::{Author, Change, Condition, Current, Target};
+use super::model::{Author, Current, Target};
 use super::people::{self, refuses, some};
-use super::{stories, watchers};
-use crate::Command;
+use super::registrations::{Change, Condition, Terms};
+use super::watchers;
 use crate::effect::Answer;
 use crate::entity::Status;
-use crate::limits::DEPTH;
+use crate::limits::{DELIVERIES, DEPTH};
 use crate::stream::Offset;
+use crate::{Command, Span};
 
 /// How an endpoint answers a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +61,12 @@ fn answer_some(c: &mut Cluster, how: Answers) -> Option<Op> {
 pub(super) fn told(c: &mut Cluster, entity: usize, attempt: i64, hook: &Json) -> Vec<(String, i64)> {
     let generation = hook["epoch"].as_i64().expect("a number");
     let (wake, told) = (text(&hook["wakeId"]), offset(&hook["streams"][0]["offset"]));
+    let now = c.world.now;
     let it = &mut c.entities[entity];
-    assert!(it.dispatches(), "a webhook to an entity that is {}", it.status.as_str());
-    Current::told(&mut it.current, &mut it.generation, &wake, generation, attempt);
+    assert!(it.admits(), "a webhook to an entity that is {}, or locked", it.status.as_str());
+    assert!(!it.dead, "a webhook for what was given up");
+    assert!(attempt <= DELIVERIES, "a webhook too often");
+    Current::told(&mut it.current, &mut it.generation, &wake, (generation, attempt), now);
     match c.works.iter_mut().find(|w| w.wake == wake) {
         Some(work) => {
             assert_eq!(work.token, text(&hook["claimToken"]), "one wake, one token");
@@ -115,6 +119,7 @@ fn answered(c: &mut Cluster, entity: usize, flight: &Flight, how: Answers) {
             it.hold(now);
             it.run();
         }
+        Answers::Fails | Answers::TimesOut if current.lease.is_none() && current.attempt >= DELIVERIES => it.give_up(),
         _ => {}
     }
 }
@@ -127,7 +132,7 @@ pub(super) fn claims(c: &mut Cluster) -> Option<Op> {
 pub(super) fn keeps(c: &mut Cluster) -> Option<Op> {
     let work = some_work(c)?;
     let plainly = c.dice.percent(25);
-    keep(c, work, Says { plainly, ..Says::default() })
+    Some(callback(c, work, Says { plainly, ..Says::default() }))
 }
 
 /// It has seen a part, or all, or more than there is, or less than it had.
@@ -135,7 +140,7 @@ pub(super) fn acknowledges(c: &mut Cluster) -> Option<Op> {
     let work = some_work(c)?;
     let ack = Some(place(c, work));
     let plainly = c.dice.percent(25);
-    keep(c, work, Says { plainly, ack, ..Says::default() })
+    Some(callback(c, work, Says { plainly, ack, ..Says::default() }))
 }
 
 /// It is done, in one of the ways to say so: with what it has seen or without, with the claim that it never made.
@@ -145,14 +150,6 @@ pub(super) fn is_done(c: &mut Cluster) -> Option<Op> {
     let plainly = c.dice.percent(25);
     let claim = !plainly && c.dice.percent(5);
     Some(callback(c, work, Says { plainly, claim, ack, done: true }))
-}
-
-/// Keeps a wake, if somebody holds it.
-fn keep(c: &mut Cluster, work: usize, says: Says) -> Option<Op> {
-    let it = &c.works[work];
-    let entity = &c.entities[it.entity];
-    let first = !entity.is_held() && entity.is_current(&it.wake, it.generation);
-    (says.plainly || stories::HEARTBEATS_FIRST || !first).then(|| callback(c, work, says))
 }
 
 /// A place on the stream of a wake that its agent may take for the end of what it has seen.
@@ -210,7 +207,13 @@ fn heard(c: &mut Cluster, work: usize, says: Says, tail: Option<i64>, got: &Got)
         assert_eq!((got.status, got.code()), (409, "FENCED".to_owned()), "{}", got.body);
         return;
     }
+    let unopened = c.works[work].writes.is_empty();
     let it = &mut c.entities[entity];
+    let forked = says.claim && unopened && it.locked.is_some();
+    if got.code() == "FORK_IN_PROGRESS" {
+        assert!(got.status == 409 && forked, "{}", got.body);
+        return;
+    }
     if got.status == 409 {
         assert_eq!(got.code(), "INVALID_OFFSET", "{}", got.body);
         let ack = says.ack.expect("something was out of place");
@@ -218,6 +221,7 @@ fn heard(c: &mut Cluster, work: usize, says: Says, tail: Option<i64>, got: &Got)
         return;
     }
     assert_eq!(got.status, 200, "{}", got.body);
+    assert!(!forked, "the stream of what a fork reads was opened");
     if let Some(ack) = says.ack {
         it.say(ack);
     }
@@ -245,7 +249,7 @@ fn append(c: &mut Cluster, work: usize, at: usize, what: usize) -> Op {
     let (entity, token) = (c.works[work].entity, c.works[work].writes[at].clone());
     let key = format!("k{}", c.number());
     let event = |kind: &str, operation: &str, value: Json| json!({ "type": kind, "key": key, "value": value, "headers": { "operation": operation } });
-    let change = |kind, finishes| Change { kind, finishes };
+    let change = |kind, finishes| Change { finishes, ..Change::of(kind, &key) };
     let (events, changes) = match what {
         0 => {
             let ends = if c.dice.percent(50) { "completed" } else { "failed" };
@@ -277,17 +281,21 @@ fn append(c: &mut Cluster, work: usize, at: usize, what: usize) -> Op {
 
 /// Two that wait for each other answer whatever wakes them, until their wakes stand apart.
 pub(super) fn a_chain_reacts(c: &mut Cluster) {
-    let ready = |e: &usize| c.entities[*e].target == Target::Webhook && c.entities[*e].status == Status::Idle;
+    let ready = |e: &usize| {
+        let it = &c.entities[*e];
+        it.target == Target::Webhook && it.status == Status::Idle && it.admits() && !it.dead
+    };
     let ready: Vec<usize> = (0..c.entities.len()).filter(ready).collect();
     let (Some(one), Some(other)) = (c.dice.pick(&ready), c.dice.pick(&ready)) else { return };
     for (subscriber, source) in [(one, other), (other, one)] {
         let source = c.entities[source].url.clone();
-        let op = people::observe(c, subscriber, source, Condition::Named("note"), String::new());
+        let op = people::observe(c, subscriber, source, Condition::Named("note"), String::new(), Terms::default());
         c.run(vec![op]);
     }
     let op = people::say(c, one, None, None);
     c.run(vec![op]);
-    for _ in 0..DEPTH + 10 {
+    for hops in 0..DEPTH + 10 {
+        c.deep |= hops > DEPTH / 2;
         let Some(at) = c.flights.iter().position(|f| [one, other].map(Whom::Entity).contains(&f.whom)) else { break };
         let flight = c.flights.remove(at);
         let Some(work) = c.works.iter().position(|w| Whom::Entity(w.entity) == flight.whom && w.is_current(c)) else {
@@ -304,6 +312,54 @@ pub(super) fn a_chain_reacts(c: &mut Cluster) {
     }
     if c.is_slowed() {
         c.heard.insert("slowed".to_owned());
+    }
+}
+
+/// Somebody sends again and again to one who is done at once.
+pub(super) fn one_is_kept_busy(c: &mut Cluster) {
+    let ready = |e: &usize| c.entities[*e].target == Target::Webhook && c.entities[*e].admits() && !c.entities[*e].dead;
+    let ready: Vec<usize> = (0..c.entities.len()).filter(ready).collect();
+    let Some(entity) = c.dice.pick(&ready) else { return };
+    for _ in 0..c.dice.between(8, 16) {
+        let op = people::say(c, entity, None, None);
+        c.run(vec![op]);
+        let Some(at) = c.flights.iter().rposition(|f| f.whom == Whom::Entity(entity)) else { break };
+        let flight = c.flights.remove(at);
+        let op = answer(c, flight, Answers::Done);
+        c.run(vec![op]);
+    }
+}
+
+/// The endpoint of an entity was down for an hour and a half, and has one chance left; or it is not heard of again.
+pub(super) fn an_endpoint_is_broken(c: &mut Cluster) {
+    let is_sent = |e: &usize| {
+        let it = &c.entities[*e];
+        it.target == Target::Webhook && it.current.is_some() && !it.is_held()
+    };
+    let sent: Vec<usize> = (0..c.entities.len()).filter(is_sent).collect();
+    let Some(entity) = c.dice.pick(&sent) else { return };
+    let Some(current) = &mut c.entities[entity].current else { return };
+    current.attempt = DELIVERIES - 1;
+    let sql = format!("UPDATE subscription SET attempt = {} WHERE wake = '{}'", DELIVERIES - 1, current.wake);
+    c.world.engine.sql().execute(&sql);
+    c.note(format!("{} has been called in vain for long", c.entities[entity].url));
+    for _ in 0..3 {
+        c.pass(Span::secs(31));
+        let last = |f: &Flight| f.whom == Whom::Entity(entity) && f.attempt == DELIVERIES;
+        if let Some(at) = c.flights.iter().position(last) {
+            let flight = c.flights.remove(at);
+            match c.dice.pick(&[Answers::Fails, Answers::TimesOut, Answers::Takes]) {
+                Some(how) if c.dice.percent(75) => {
+                    let op = answer(c, flight, how);
+                    c.run(vec![op]);
+                }
+                _ => c.hung.push(flight),
+            }
+            break;
+        }
+    }
+    if c.entities[entity].dead {
+        c.heard.insert("given up".to_owned());
     }
 }
 

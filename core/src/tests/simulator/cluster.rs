@@ -9,13 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::super::world::{Got, World};
 use super::dice::Dice;
-use super::model::{Delayed, Entity, Registration, Target};
+use super::model::{Delayed, Entity, Target};
+use super::registrations::Registration;
+use super::steps;
 use super::watchers::{self, Watcher};
-use super::{steps, stories};
-use crate::Time;
+use crate::dispatch::Budget;
 use crate::effect::EffectId;
 use crate::store::Sql;
 use crate::stream::Offset;
+use crate::{Config, Time};
 
 pub(super) struct Cluster {
     pub(super) world: World,
@@ -33,6 +35,8 @@ pub(super) struct Cluster {
     pub(super) lost: Vec<Flight>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) registrations: Vec<Registration>,
+    /// Whether causes may have run too deep, so that dispatches stand apart whatever the budget.
+    pub(super) deep: bool,
     /// Commits that failed on purpose, since the engine was opened.
     pub(super) failed_commits: u64,
     /// Whether the disk is full, so that commands may be refused.
@@ -96,9 +100,12 @@ impl Cluster {
     /// One with three runners, a type for each of them and two that webhooks serve, and watchers.
     pub(super) fn new(seed: u64, trail: Trail) -> Self {
         let mut dice = Dice::new(seed);
-        let slots = dice.pick(if stories::LINES { &[2, 8, 64] } else { &[256] }).expect("one");
+        let slots = dice.pick(&[2, 8, 64]).expect("one");
+        let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 1, 0]).expect("one"));
+        let world = World::with_fetches(slots);
+        let config = Config { wakes, ..world.engine.config().clone() };
         let mut cluster = Self {
-            world: World::with_fetches(slots),
+            world: world.restart_as(config),
             dice,
             entities: Vec::new(),
             runners: Vec::new(),
@@ -110,6 +117,7 @@ impl Cluster {
             lost: Vec::new(),
             delayed: Vec::new(),
             registrations: Vec::new(),
+            deep: false,
             failed_commits: 0,
             full: false,
             weights: Vec::new(),
@@ -211,7 +219,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 16] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -222,5 +230,10 @@ const TABLES: [&str; 11] = [
     "SELECT * FROM registration",
     "SELECT * FROM timer",
     "SELECT * FROM delayed_send",
+    "SELECT * FROM waiting_wake",
+    "SELECT * FROM gathered",
+    "SELECT * FROM journal",
+    "SELECT * FROM dead_letter",
+    "SELECT * FROM lock",
     "SELECT * FROM runner",
 ];

@@ -104,6 +104,8 @@ impl Cluster {
         self.note(format!("{} ms pass", span.as_millis()));
         self.tick(until);
         self.world.now = until;
+        let late = format!("SELECT count(*) FROM subscription WHERE slowed_until <= {}", until.as_millis());
+        assert_eq!(self.world.engine.sql().number(&late), 0, "a dispatch whose turn has come has not begun");
     }
 
     /// Runs what is due until then, at its time or, where the host was late, now; and gives up on endpoints.

@@ -1,9 +1,10 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
 use super::cluster::Cluster;
-use super::stories;
+use super::registrations::Change;
+use crate::dispatch::Budget;
 use crate::entity::Status;
-use crate::limits::LEASE;
+use crate::limits::{DELIVERIES, FETCH_SLACK, FETCH_TIME, LEASE};
 use crate::{Span, Time};
 
 pub(super) struct Entity {
@@ -22,8 +23,35 @@ pub(super) struct Entity {
     pub(super) inbox: Vec<u64>,
     /// What was appended under a write token that was good.
     pub(super) notes: Vec<String>,
-    /// The wake rows that it is owed: source and collection.
-    pub(super) wakes: Vec<(String, String)>,
+    /// The wake rows that it is owed.
+    pub(super) wakes: Vec<Row>,
+    /// Those that it has or has not: their source ended at the moment at which they were due.
+    pub(super) perhaps: Vec<Row>,
+    /// Until when a fork reads it, if one does.
+    pub(super) locked: Option<Time>,
+    /// Its dispatch was given up.
+    pub(super) dead: bool,
+    /// The generations that somebody took, and when.
+    pub(super) claims: Vec<(i64, Time)>,
+    pub(super) allowance: Allowance,
+}
+
+/// A wake row: whether it says that nothing came, and otherwise the changes that it carries, in order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) source: String,
+    pub(super) timeout: bool,
+    pub(super) changes: Vec<String>,
+}
+
+/// How much of its budget of wakes an entity has left: at most and at least, since nobody says when each wake began.
+#[derive(Clone, Copy)]
+pub(super) struct Allowance {
+    most: i64,
+    least: i64,
+    /// As of when, and up to which generation.
+    at: Time,
+    generation: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,39 +63,21 @@ pub(super) enum Target {
 pub(super) struct Current {
     pub(super) wake: String,
     pub(super) generation: i64,
-    /// The newest delivery.
+    /// The newest delivery, and when it left.
     pub(super) attempt: i64,
+    pub(super) sent: Time,
     /// Until when it is held, if it is.
     pub(super) lease: Option<Time>,
 }
 
-/// Who waits for what.
-pub(super) struct Registration {
-    pub(super) subscriber: usize,
-    pub(super) source: String,
-    pub(super) condition: Condition,
-    pub(super) key: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
-    RunFinished,
-    Change,
-    Named(&'static str),
-}
-
 /// A message that will arrive.
 pub(super) struct Delayed {
+    /// When it was to arrive, and when it does.
+    pub(super) asked: Time,
     pub(super) due: Time,
     pub(super) entity: usize,
     pub(super) number: u64,
     pub(super) waits: bool,
-}
-
-/// An event as conditions see it.
-pub(super) struct Change {
-    pub(super) kind: &'static str,
-    pub(super) finishes: bool,
 }
 
 /// Who appended: an agent under its claim, anybody else, or the server itself.
@@ -95,6 +105,11 @@ impl Entity {
         matches!(self.status, Status::Idle | Status::Running)
     }
 
+    /// Whether it may be woken now.
+    pub(super) fn admits(&self) -> bool {
+        self.dispatches() && self.locked.is_none()
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.current.as_ref().is_some_and(|c| c.lease.is_some())
     }
@@ -107,8 +122,17 @@ impl Entity {
     /// Its wake is taken, or kept.
     pub(super) fn hold(&mut self, now: Time) {
         if let Some(current) = &mut self.current {
+            if current.lease.is_none() {
+                self.claims.push((current.generation, now));
+            }
             current.lease = Some(now + LEASE);
         }
+    }
+
+    /// Nobody took its wake, however often it was announced.
+    pub(super) fn give_up(&mut self) {
+        self.current = None;
+        self.dead = true;
     }
 
     pub(super) fn run(&mut self) {
@@ -119,7 +143,7 @@ impl Entity {
 
     /// It was paused, and is no longer.
     fn go_on(&mut self) {
-        self.status = if stories::CONTINUED_RUNS && self.is_held() { Status::Running } else { Status::Idle };
+        self.status = if self.is_held() { Status::Running } else { Status::Idle };
     }
 
     pub(super) fn say(&mut self, offset: i64) {
@@ -129,22 +153,58 @@ impl Entity {
 
 impl Current {
     /// A webhook tells of a wake: of the one in flight once more, or of the next.
-    pub(super) fn told(current: &mut Option<Self>, last: &mut i64, wake: &str, generation: i64, attempt: i64) {
+    pub(super) fn told(
+        current: &mut Option<Self>,
+        last: &mut i64,
+        wake: &str,
+        (generation, attempt): (i64, i64),
+        sent: Time,
+    ) {
         match current {
             Some(current) => {
                 assert_eq!(generation, current.generation, "a webhook while another wake is in flight");
                 assert_eq!(wake, current.wake);
                 assert!(current.lease.is_none(), "a webhook for a wake that is held");
                 assert!(attempt > current.attempt, "an attempt that there was");
-                current.attempt = attempt;
+                (current.attempt, current.sent) = (attempt, sent);
             }
             None => {
                 assert!(generation > *last, "a generation that there was");
                 *last = generation;
-                *current = Some(Self { wake: wake.to_owned(), generation, attempt, lease: None });
+                *current = Some(Self { wake: wake.to_owned(), generation, attempt, sent, lease: None });
             }
         }
     }
+}
+
+impl Current {
+    /// Whether its last delivery was the last, and no answer to it came in time.
+    fn is_lost(&self, now: Time) -> bool {
+        self.lease.is_none() && self.attempt >= DELIVERIES && self.sent + FETCH_TIME + FETCH_SLACK <= now
+    }
+}
+
+impl Allowance {
+    pub(super) fn new(budget: Budget, at: Time) -> Self {
+        let full = price(budget) * budget.at_once();
+        Self { most: full, least: full, at, generation: 0 }
+    }
+
+    /// Takes what is seen: how many wakes there were by now. Says whether the next must wait for its turn, for all that is
+    /// known; `None` when there were too many.
+    pub(super) fn see(&mut self, budget: Budget, generation: i64, now: Time) -> Option<bool> {
+        let (price, full) = (price(budget), price(budget) * budget.at_once());
+        let (passed, spent) = (now.since(self.at).as_millis().max(0), price * (generation - self.generation));
+        let most = self.most + passed - spent;
+        let least = (self.least + passed).min(full) - spent;
+        *self = Self { most: most.min(full), least, at: self.at.max(now), generation };
+        (most >= 0).then_some(least < price)
+    }
+}
+
+/// What a wake costs: how long it takes until there may be one more.
+fn price(budget: Budget) -> i64 {
+    60_000_i64.checked_div(i64::from(budget.wakes_a_minute())).unwrap_or(0)
 }
 
 /// The status after a signal (wake specification, section 0.5).
@@ -176,8 +236,10 @@ impl Cluster {
 
     /// An entity has ended: nobody waits for it, and it waits for nobody.
     pub(super) fn bury(&mut self, entity: usize) {
-        self.entities[entity].current = None;
-        let url = self.entities[entity].url.clone();
+        let it = &mut self.entities[entity];
+        (it.current, it.dead) = (None, false);
+        let url = it.url.clone();
+        self.part(&url);
         self.registrations.retain(|r| r.subscriber != entity && r.source != url);
     }
 
@@ -197,7 +259,7 @@ impl Cluster {
             it.current = None;
         }
         let url = it.url.clone();
-        self.changed(&url, Author::Outside, &[Change { kind: "signal", finishes: false }]);
+        self.changed(&url, Author::Outside, &[Change::of("signal", "")]);
     }
 
     /// A message has arrived.
@@ -208,33 +270,26 @@ impl Cluster {
         }
         it.inbox.push(number);
         let url = it.url.clone();
-        self.changed(&url, Author::Server, &[Change { kind: "inbox", finishes: false }]);
+        self.changed(&url, Author::Server, &[Change::of("inbox", &number.to_string())]);
     }
 
-    /// Events were appended to a source: whoever waits for them is owed a wake row.
-    pub(super) fn changed(&mut self, source: &str, author: Author, changes: &[Change]) {
-        for registration in self.registrations.iter().filter(|r| r.source == source) {
-            let subscriber = &mut self.entities[registration.subscriber];
-            if !subscriber.accepts() || matches!(author, Author::Agent(me) if me == registration.subscriber) {
-                continue;
-            }
-            let named_only = matches!(author, Author::Server);
-            for change in changes {
-                let collection = match registration.condition {
-                    Condition::RunFinished => (change.finishes && !named_only).then_some("runs"),
-                    Condition::Change => (!named_only).then_some(change.kind),
-                    Condition::Named(kind) => (change.kind == kind).then_some(kind),
-                };
-                subscriber.wakes.extend(collection.map(|c| (source.to_owned(), c.to_owned())));
-            }
-        }
-    }
-
-    /// Everything that is due by now has happened: leases have ended, messages have come.
+    /// Everything that is due by now has happened: leases and locks have ended, messages have come, what was gathered and
+    /// what never came has been told.
     pub(super) fn lapse(&mut self) {
         let now = self.world.now;
+        // What is due while its entity is locked arrives when that ends.
+        for sent in &mut self.delayed {
+            if let Some(until) = self.entities[sent.entity].locked {
+                sent.due = sent.due.max(until);
+            }
+        }
         for entity in 0..self.entities.len() {
-            let lease = self.entities[entity].current.as_ref().and_then(|c| c.lease);
+            let it = &mut self.entities[entity];
+            it.locked.take_if(|until| *until <= now);
+            if it.current.as_ref().is_some_and(|c| c.is_lost(now)) {
+                it.give_up();
+            }
+            let lease = it.current.as_ref().and_then(|c| c.lease);
             if lease.is_some_and(|until| until <= now) {
                 self.end(entity);
             }
@@ -244,26 +299,13 @@ impl Cluster {
         }
         self.delayed.sort_by_key(|d| d.due);
         while self.delayed.first().is_some_and(|d| d.due <= now) {
-            let Delayed { entity, number, waits, .. } = self.delayed.remove(0);
+            let Delayed { due, entity, number, waits, .. } = self.delayed.remove(0);
+            self.ring(due);
             if self.entities[entity].accepts() {
                 self.arrive(entity, number, waits);
             }
         }
-    }
-}
-
-impl Registration {
-    /// Puts it in its place among others (wake specification, section 1.1; the last write under a manifest key wins).
-    pub(super) fn put(self, among: &mut Vec<Self>) {
-        let alike = |r: &Self| r.source == self.source && r.condition == self.condition;
-        let rivals = |r: &Self| r.subscriber == self.subscriber && r.key == self.key;
-        if among.iter().any(|r| rivals(r) && alike(r)) {
-            return;
-        }
-        if !self.key.is_empty() {
-            among.retain(|r| !rivals(r));
-        }
-        among.push(self);
+        self.ring(now + Span::millis(1));
     }
 }
 

@@ -5,9 +5,11 @@ use serde_json::{Value as Json, json};
 use super::super::world::Got;
 use super::cluster::Cluster;
 use super::host::Op;
-use super::model::{Author, Change, Condition, DELAY, Delayed, Entity, Registration, Target};
+use super::model::{Allowance, Author, DELAY, Delayed, Entity, Target};
+use super::registrations::{Change, Condition, Registration, Terms};
 use crate::Span;
 use crate::entity::Status;
+use crate::limits::DEBOUNCE_BYTES;
 
 /// A new entity, perhaps with a parent that waits for its runs, a first message, or a URL that is taken.
 pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
@@ -19,13 +21,14 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
     let parent = if c.dice.percent(60) { some(c) } else { None };
     let parent_url = parent.map(|p| c.entities[p].url.clone());
     let waits = c.dice.percent(70);
-    let key = format!("child:{url}");
+    let (key, terms) = (format!("child:{url}"), Terms::some(c));
     let first = if c.dice.percent(60) { Some(c.number()) } else { None };
     let mut body = json!({});
     if let Some(url) = &parent_url {
         body["parent"] = json!(url);
         if waits {
             body["wake"] = json!({ "subscriberUrl": url, "condition": "runFinished", "manifestKey": key });
+            terms.write(&mut body["wake"]);
         }
     }
     if let Some(number) = first {
@@ -43,7 +46,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
         born(c, &url, target);
         if let Some(subscriber) = parent.filter(|_| waits) {
             let condition = Condition::RunFinished;
-            Registration { subscriber, source: url, condition, key }.put(&mut c.registrations);
+            Registration::new((subscriber, url), condition, key, terms, c.world.now).put(&mut c.registrations);
         }
         if let Some(number) = first {
             c.arrive(c.entities.len() - 1, number, false);
@@ -52,6 +55,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
 }
 
 fn born(c: &mut Cluster, url: &str, target: Target) {
+    let allowance = Allowance::new(c.world.engine.config().wakes, c.world.now);
     c.entities.push(Entity {
         url: url.to_owned(),
         target,
@@ -63,6 +67,11 @@ fn born(c: &mut Cluster, url: &str, target: Target) {
         inbox: Vec::new(),
         notes: Vec::new(),
         wakes: Vec::new(),
+        perhaps: Vec::new(),
+        locked: None,
+        dead: false,
+        claims: Vec::new(),
+        allowance,
     });
 }
 
@@ -98,7 +107,7 @@ pub(super) fn say(c: &mut Cluster, entity: usize, later: Option<Span>, mode: Opt
             Some(later) => {
                 assert_eq!(got.status, 204, "{}", got.body);
                 let due = c.world.now + later;
-                c.delayed.push(Delayed { due, entity, number, waits });
+                c.delayed.push(Delayed { asked: due, due, entity, number, waits });
             }
         }
     })
@@ -150,48 +159,92 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("run"),
     ])?;
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
-    Some(observe(c, subscriber, source, condition, key))
+    let terms = Terms::some(c);
+    Some(observe(c, subscriber, source, condition, key, terms))
 }
 
-pub(super) fn observe(c: &Cluster, subscriber: usize, source: String, condition: Condition, key: String) -> Op {
-    let json = match condition {
-        Condition::RunFinished => json!("runFinished"),
-        Condition::Change => json!({ "on": "change" }),
-        Condition::Named(kind) => json!({ "on": "change", "collections": [kind] }),
-    };
+pub(super) fn observe(
+    c: &Cluster,
+    subscriber: usize,
+    source: String,
+    condition: Condition,
+    key: String,
+    terms: Terms,
+) -> Op {
     let url = &c.entities[subscriber].url;
-    let mut body = json!({ "subscriberUrl": url, "sourceUrl": source, "condition": json });
+    let mut body = json!({ "subscriberUrl": url, "sourceUrl": source, "condition": condition.json() });
+    terms.write(&mut body);
     if !key.is_empty() {
         body["manifestKey"] = json!(key);
     }
     let what = format!("register {body}");
     Op::ask(what, ("POST", "/_electric/wake"), &[], &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
-        Registration { subscriber, source, condition, key }.put(&mut c.registrations);
+        Registration::new((subscriber, source), condition, key, terms, c.world.now).put(&mut c.registrations);
     })
 }
 
 pub(super) fn unregister(c: &mut Cluster) -> Option<Op> {
     let at = c.dice.below(c.registrations.len());
     let registration = c.registrations.get(at)?;
-    let (subscriber, source) = (registration.subscriber, registration.source.clone());
-    let body = json!({ "subscriberUrl": c.entities[subscriber].url, "sourceUrl": source });
+    let (subscriber, source, key) = (registration.subscriber, registration.source.clone(), registration.key.clone());
+    let by_key = !key.is_empty() && c.dice.percent(50);
+    let mut body = json!({ "subscriberUrl": c.entities[subscriber].url });
+    match by_key {
+        true => body["manifestKey"] = json!(key),
+        false => body["sourceUrl"] = json!(source),
+    }
     let what = format!("unregister {body}");
     Some(Op::ask(what, ("POST", "/_electric/wake/unregister"), &[], &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
-        c.registrations.retain(|r| r.subscriber != subscriber || r.source != source);
+        c.registrations
+            .retain(|r| r.subscriber != subscriber || if by_key { r.key != key } else { r.source != source });
     }))
 }
 
-/// Something happens on a stream that is nobody's.
+/// Something happens on a stream that is nobody's: mostly once, or very often, or something large.
 pub(super) fn feed(c: &mut Cluster) -> Option<Op> {
     let feed = c.feeds[c.dice.below(c.feeds.len())].clone();
-    let body = json!({ "type": "note", "key": "n", "value": {}, "headers": { "operation": "insert" } });
+    let fat = c.dice.percent(5);
+    let times = match c.dice.below(100) {
+        0..15 if !fat => c.dice.between(2, 20),
+        15..22 if !fat => c.dice.between(90, 130),
+        _ => 1,
+    };
+    Some(append(c, &feed, times, fat))
+}
+
+fn append(c: &mut Cluster, feed: &str, times: i64, fat: bool) -> Op {
+    let keys: Vec<String> = (0..times).map(|_| format!("n{}", c.number())).collect();
+    let value = if fat { json!({ "value": "x".repeat(DEBOUNCE_BYTES) }) } else { json!({}) };
+    let note =
+        |key: &String| json!({ "type": "note", "key": key, "value": value, "headers": { "operation": "insert" } });
+    let body = Json::Array(keys.iter().map(note).collect());
     let headers = [("content-type", "application/json")];
-    Some(Op::ask(format!("append to {feed}"), ("POST", &feed.clone()), &headers, &body, move |c, got| {
+    let what = format!("append {times} to {feed}, from {}{}", keys[0], if fat { ", a large one" } else { "" });
+    let path = feed.to_owned();
+    Op::ask(what, ("POST", feed), &headers, &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
-        c.changed(&feed, Author::Outside, &[Change { kind: "note", finishes: false }]);
-    }))
+        let notes: Vec<Change> = keys.iter().map(|key| Change { fat, ..Change::of("note", key) }).collect();
+        c.changed(&path, Author::Outside, &notes);
+    })
+}
+
+/// A source is never quiet for long enough, and then says very much: what is gathered has to be told all the same.
+pub(super) fn a_source_is_steady(c: &mut Cluster) {
+    let (debounce, pause, times) = c.dice.pick(&[(2_000, 1_900, 12), (900_000, 880_000, 6)]).expect("one");
+    let Some(subscriber) = some(c) else { return };
+    let terms = Terms { debounce: Some(Span::millis(debounce)), ..Terms::default() };
+    let feed = c.feeds[c.dice.below(c.feeds.len())].clone();
+    let op = observe(c, subscriber, feed.clone(), Condition::Named("note"), "steady".to_owned(), terms);
+    c.run(vec![op]);
+    for _ in 0..times {
+        let op = append(c, &feed, 1, false);
+        c.run(vec![op]);
+        c.pass(Span::millis(pause));
+    }
+    let op = append(c, &feed, 110, false);
+    c.run(vec![op]);
 }
 
 /// Some entity, mostly one that has not ended.
@@ -203,7 +256,7 @@ pub(super) fn some(c: &mut Cluster) -> Option<usize> {
 }
 
 fn source(c: &mut Cluster) -> Option<String> {
-    if c.dice.percent(25) {
+    if c.dice.percent(40) {
         return Some(c.feeds[c.dice.below(c.feeds.len())].clone());
     }
     some(c).map(|e| c.entities[e].url.clone())

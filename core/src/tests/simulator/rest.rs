@@ -4,7 +4,7 @@ use super::agents::{Answers, Says, answer, callback};
 use super::checks::{self, Found};
 use super::cluster::Cluster;
 use super::model::Target;
-use super::{runners, watchers};
+use super::{operators, runners, told, watchers};
 use crate::Span;
 
 /// Comes to rest, and sees that nothing was lost on the way there.
@@ -28,7 +28,8 @@ pub(super) fn rest(c: &mut Cluster) {
         work(c);
         checks::check(c);
         if is_quiet(c) && watchers::check(c).is_empty() {
-            return checks::check_streams(c);
+            checks::check_streams(c);
+            return told::check_all(c);
         }
         c.pass(Span::secs(60));
     }
@@ -38,6 +39,10 @@ pub(super) fn rest(c: &mut Cluster) {
 
 /// Everybody does what there is to do.
 fn work(c: &mut Cluster) {
+    if c.entities.iter().any(|e| e.dead) {
+        let op = operators::revive_all(c);
+        c.run(vec![op]);
+    }
     for runner in 0..c.runners.len() {
         let op = runners::read(c, runner);
         c.run(vec![op]);

@@ -52,6 +52,9 @@ fn claimed(c: &mut Cluster, runner: usize, entity: usize, event: &Json, got: &Go
     match (got.status, got.code().as_str()) {
         _ if !enabled => assert_eq!((got.status, got.code()), (409, "NOT_RUNNING".to_owned())),
         _ if it.is_held() => assert_eq!((got.status, got.code()), (409, "ALREADY_CLAIMED".to_owned())),
+        _ if it.dispatches() && it.locked.is_some() => {
+            assert_eq!((got.status, got.code()), (409, "FORK_IN_PROGRESS".to_owned()));
+        }
         (409, "NO_PENDING_WORK") => it.current = None,
         (200, _) if hook["done"] == true => assert!(!it.dispatches(), "there was something to do"),
         (200, _) => {
@@ -59,7 +62,9 @@ fn claimed(c: &mut Cluster, runner: usize, entity: usize, event: &Json, got: &Go
             let (wake, generation) = (text(&hook["wakeId"]), hook["epoch"].as_i64().expect("a number"));
             assert!(generation > it.generation, "a generation that there was");
             it.generation = generation;
-            it.current = Some(Current { wake: wake.clone(), generation, attempt: 0, lease: Some(now + LEASE) });
+            it.current =
+                Some(Current { wake: wake.clone(), generation, attempt: 0, sent: now, lease: Some(now + LEASE) });
+            it.claims.push((generation, now));
             it.run();
             c.works.push(Work {
                 entity,

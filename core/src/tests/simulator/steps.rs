@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, faults, people, runners, watchers};
+use super::{agents, faults, operators, people, runners, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,13 +19,13 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 33] = [
+const STEPS: [Step; 37] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("signal", 5, people::signal),
-    asks("register", 5, people::register),
+    asks("register", 7, people::register),
     asks("unregister", 1, people::unregister),
-    asks("feed", 3, people::feed),
+    asks("feed", 6, people::feed),
     asks("an endpoint takes a wake", 12, agents::takes),
     asks("an endpoint is done at once", 4, agents::is_done_at_once),
     asks("an endpoint fails", 4, agents::fails),
@@ -44,6 +44,10 @@ const STEPS: [Step; 33] = [
     asks("runner registers again", 1, runners::registers_again),
     asks("watcher claims", 3, watchers::claims),
     asks("watcher acts", 5, watchers::acts),
+    asks("lock", 4, operators::locks),
+    asks("unlock", 1, operators::unlocks),
+    asks("revive", 2, operators::revives),
+    asks("revive all", 1, operators::revives_all),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
     happens("hang", 2, faults::hangs),
@@ -56,12 +60,15 @@ const STEPS: [Step; 33] = [
 ];
 
 /// What happens besides, so that it does not happen within itself.
-const BESIDES: [Step; 6] = [
+const BESIDES: [Step; 9] = [
     happens("together", 10, faults::together),
     happens("in vain", 2, faults::in_vain),
     happens("the disk is full", 2, faults::the_disk_is_full),
     happens("the clock steps back", 2, faults::the_clock_steps_back),
     happens("a chain reacts", 2, agents::a_chain_reacts),
+    happens("a source is steady", 1, people::a_source_is_steady),
+    happens("one is kept busy", 2, agents::one_is_kept_busy),
+    happens("an endpoint is broken", 2, agents::an_endpoint_is_broken),
     happens("the host is late", 2, faults::the_host_is_late),
 ];
 

@@ -61,8 +61,9 @@ pub(super) fn found(c: &mut Cluster) {
 /// A webhook tells of a wake.
 pub(super) fn told(c: &mut Cluster, watcher: usize, attempt: i64, hook: &Json) -> Vec<(String, i64)> {
     let claim = Claim::of(hook, "callback_token");
+    let now = c.world.now;
     let it = &mut c.watchers[watcher];
-    Current::told(&mut it.current, &mut it.generation, &claim.wake, claim.generation, attempt);
+    Current::told(&mut it.current, &mut it.generation, &claim.wake, (claim.generation, attempt), now);
     let streams = claim.streams.clone();
     it.claims.retain(|known| known.wake != claim.wake);
     it.claims.push(claim);
@@ -93,7 +94,7 @@ pub(super) fn claim(c: &Cluster, watcher: usize) -> Option<Op> {
     let Watcher { name, hook: false, .. } = c.watchers[watcher] else { return None };
     let path = format!("/__ds/subscriptions/{name}/claim");
     Some(Op::ask(format!("claim of {name}"), ("POST", &path), &[], &json!({ "worker": "w" }), move |c, got| {
-        let until = c.world.now + LEASE;
+        let (sent, until) = (c.world.now, c.world.now + LEASE);
         let it = &mut c.watchers[watcher];
         if it.current.is_some() {
             assert_eq!((got.status, got.code()), (409, "ALREADY_CLAIMED".to_owned()));
@@ -108,7 +109,7 @@ pub(super) fn claim(c: &Cluster, watcher: usize) -> Option<Op> {
         assert!(claim.generation > it.generation, "a generation that there was");
         it.generation = claim.generation;
         let (wake, generation) = (claim.wake.clone(), claim.generation);
-        it.current = Some(Current { wake, generation, attempt: 0, lease: Some(until) });
+        it.current = Some(Current { wake, generation, attempt: 0, sent, lease: Some(until) });
         it.claims.push(claim);
     }))
 }
