@@ -42,8 +42,8 @@ test('one that gathers takes all that comes until its wake, and nothing after', 
   assert.equal((await o.wakes()).length, 1)
 })
 
-for (const [changes, todo] of [[150], [250, 'two hundred changes in one append are two wakes']]) {
-  test(`one that gathers is full once, also when ${changes} changes come at once`, { todo }, async (t) => {
+for (const changes of [150, 250]) {
+  test(`one that gathers is full once, also when ${changes} changes come at once`, async (t) => {
     const o = await observing(t, { oneShot: true, debounceMs: 100 })
     await o.notes(...Array.from({ length: changes }, (_, n) => `n${n}`))
     await o.w.advance(1_000)
