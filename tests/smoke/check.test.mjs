@@ -52,7 +52,7 @@ test('a server in good health has no problems, whatever goes on', async (t) => {
 
   const repaired = await w.post(path)
   assert.equal(repaired.status, 200, repaired.text)
-  assert.deepEqual(repaired.json, { checked: 10, problems: [], next: null, repaired: 0 })
+  assert.deepEqual(repaired.json, { checked: 10, problems: [], next: null, repaired: 0, left: [] })
   assert.equal((await working.heartbeat()).status, 200, 'nothing was touched')
   await w.advance(30_000)
   assert.deepEqual((await check(w)).problems, [], 'nor when leases have run out')

@@ -273,6 +273,20 @@ impl Cluster {
         self.changed(&url, Author::Server, &[Change::of("inbox", &number.to_string())]);
     }
 
+    /// What was to arrive at an entity by now arrives: its lock was taken away.
+    pub(super) fn land(&mut self, entity: usize) {
+        let now = self.world.now;
+        self.delayed.sort_by_key(|d| d.asked);
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.delayed).into_iter().partition(|d| d.entity == entity && d.asked <= now);
+        self.delayed = later;
+        for sent in due {
+            if self.entities[entity].accepts() {
+                self.arrive(entity, sent.number, sent.waits);
+            }
+        }
+    }
+
     /// Everything that is due by now has happened: leases and locks have ended, messages have come, what was gathered and
     /// what never came has been told.
     pub(super) fn lapse(&mut self) {

@@ -37,6 +37,9 @@ fn lock(c: &Cluster, entity: usize, span: Span) -> Op {
         if it.locked.is_some() && !it.is_held() {
             it.current = None;
         }
+        if !locked {
+            c.land(entity);
+        }
     })
 }
 
