@@ -1,0 +1,237 @@
+// Collections that a type lets others write to: rows on an entity's stream, stamped with who wrote them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { like, OFFSET, UUID } from '../harness/like.mjs'
+import { iso } from '../harness/observer.mjs'
+import { refuses } from '../harness/subscription.mjs'
+import { world } from '../harness/world.mjs'
+
+const INVALID = 'INVALID_REQUEST'
+const SCHEMA = 'Request body does not match API schema'
+const principal = (kind, id) => ({ url: `/principal/${kind}%3A${id}`, kind, id })
+const devLocal = principal('system', 'dev-local')
+const collections = {
+  notes: { type: 'state:notes' },
+  todos: { type: 'state:todos', operations: ['insert', 'update', 'delete'] },
+  fixed: { type: 'state:fixed', operations: [] },
+}
+
+/** An entity whose type has these collections: `write` writes to one of them. */
+async function collected(t, { as, ...type } = {}) {
+  const w = await world(t)
+  await w.type({ externally_writable_collections: collections, ...type })
+  const { url } = await w.spawn(w.name, 'e', {}, { as })
+  const write = (collection, body, { of = url, ...options } = {}) =>
+    w.post(`/_electric/entities${of}/collections/${encodeURIComponent(collection)}`, body, options)
+  return { w, url, write }
+}
+
+const insert = (value, key) => ({ operation: 'insert', key, value })
+
+test('a row is inserted, changed and taken away in the caller’s name', async (t) => {
+  const { w, url, write } = await collected(t)
+  const now = await w.advance(1)
+  for (const [operation, value, status] of [['insert', { a: 1 }, 201], ['update', { a: 2 }, 200], ['delete', undefined, 200]]) {
+    const answer = await write('todos', { operation, key: 'k', value })
+    assert.equal(answer.status, status, answer.text)
+    assert.deepEqual(answer.json, { key: 'k' })
+    like((await w.events(url, 'state:todos')).at(-1), {
+      type: 'state:todos',
+      key: 'k',
+      value,
+      headers: { operation, timestamp: iso(now), principal: devLocal, offset: OFFSET },
+    })
+  }
+})
+
+test('a row without a key gets one; an empty key is a key', async (t) => {
+  const { w, url, write } = await collected(t)
+  const answer = await write('notes', insert({}))
+  assert.equal(answer.status, 201)
+  assert.match(answer.json.key, /^notes-/)
+  assert.match(answer.json.key.slice('notes-'.length), UUID)
+  assert.deepEqual((await write('notes', insert({}, ''))).json, { key: '' })
+  const keys = (await w.events(url, 'state:notes')).map(({ key }) => key)
+  assert.deepEqual(keys, [answer.json.key, ''])
+})
+
+test('a key that is there already is no hindrance', async (t) => {
+  const { w, url, write } = await collected(t)
+  for (const n of [1, 2]) assert.equal((await write('notes', insert({ n }, 'k'))).status, 201)
+  assert.equal((await w.events(url, 'state:notes')).length, 2)
+})
+
+test('a row that is taken away has no value, whatever was sent', async (t) => {
+  const { w, url, write } = await collected(t)
+  assert.equal((await write('todos', { operation: 'delete', key: 'k', value: { a: 1 } })).status, 200)
+  assert.equal((await w.events(url, 'state:todos'))[0].value, undefined)
+})
+
+test('a value stays as it was sent', async (t) => {
+  const { w, url, write } = await collected(t)
+  const value = '{"n":12345678901234567890,"f":1.0,"s":"é"}'
+  await write('notes', `{"operation":"insert","value":${value}}`)
+  const { text } = await w.get(`${url}/main?offset=-1`)
+  assert.ok(text.includes(value), text)
+})
+
+// Who wrote it.
+
+test('each row says who wrote it, and nobody can say otherwise', async (t) => {
+  const { w, url, write } = await collected(t, { as: 'user:alice' })
+  const forged = { principal: principal('user', 'mallory') }
+  for (const [as, stamp] of [['user:alice', principal('user', 'alice')], ['system:framework', principal('system', 'framework')]]) {
+    const attempts = [
+      insert({ headers: forged, ...forged, _principal: forged.principal }, 'k'),
+      insert({}, 'k","headers":{"principal":{"id":"mallory"}},"x":"'),
+      `{"operation":"insert","key":"k","value":{"a":1} }`,
+      `{"operation":"delete","operation":"insert","value":{"a":1}}`,
+    ]
+    for (const body of attempts) {
+      const answer = await write('notes', body, { as, headers: { 'x-principal': 'user:mallory' } })
+      assert.equal(answer.status, 201, answer.text)
+      assert.deepEqual((await w.events(url, 'state:notes')).at(-1).headers.principal, stamp)
+    }
+    for (const more of [{ headers: forged }, forged, { _principal: forged.principal }, { type: 'x' }]) {
+      refuses(await write('notes', { ...insert({}), ...more }, { as }), 400, INVALID, SCHEMA)
+    }
+  }
+})
+
+test('a key is kept as it was sent, quotes and all', async (t) => {
+  const { w, url, write } = await collected(t)
+  const key = 'k","headers":{},"x":"\\ü\n'
+  assert.deepEqual((await write('notes', insert({}, key))).json, { key })
+  assert.equal((await w.events(url, 'state:notes'))[0].key, key)
+})
+
+test('who may write to an entity may write to its collections', async (t) => {
+  const { write } = await collected(t, { as: 'user:alice' })
+  for (const [as, status] of [['user:alice', 201], ['system:framework', 201], [undefined, 201], ['user:bob', 401]]) {
+    assert.equal((await write('notes', insert({}), { as })).status, status)
+  }
+})
+
+// What is refused, and which refusal wins.
+
+test('what is refused of a collection, and which refusal wins', async (t) => {
+  const { w, url, write } = await collected(t, {
+    state_schemas: { 'state:todos': { type: 'object', required: ['a'] } },
+  })
+  const [dead, read] = [(await w.spawn(w.name, 'dead')).url, (await w.spawn(w.name, 'read')).url]
+  await w.delete(`/_electric/entities${dead}`)
+  await w.post('/_reveille/dev/lock', { entity: read, ms: 60_000 })
+  const eve = { of: dead, as: 'user:eve' }
+  const nobody = { of: `/${w.name}/nobody`, as: 'user:eve' }
+  for (const [what, answer, status, code, message] of [
+    ['a type that nobody registered', await write('x', '{', { of: '/no-such-type/e', as: 'user:eve' }), 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
+    ['an entity that is not there', await write('x', '{', nobody), 404, 'NOT_FOUND', `Entity not found at ${nobody.of}`],
+    ['a body that is no JSON', await write('x', '{', eve), 400, INVALID, 'Invalid JSON body'],
+    ['a body that is no object', await write('x', '7', eve), 400, INVALID, SCHEMA],
+    ['no operation', await write('x', { value: {} }, eve), 400, INVALID, SCHEMA],
+    ['an unknown operation', await write('x', { operation: 'upsert', key: 'k', value: {} }, eve), 400, INVALID, SCHEMA],
+    ['a key that is no text', await write('x', { ...insert({}), key: 1 }, eve), 400, INVALID, SCHEMA],
+    ['a value that is no object', await write('x', insert([]), eve), 400, INVALID, SCHEMA],
+    ['a value that is null', await write('x', insert(null), eve), 400, INVALID, SCHEMA],
+    ['another member', await write('x', { ...insert({}), more: 1 }, eve), 400, INVALID, SCHEMA],
+    ['who may not write', await write('x', { operation: 'update' }, eve), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
+    ['a collection that is none', await write('x y', { operation: 'update' }, { of: dead }), 403, 'UNAUTHORIZED', 'Collection "x y" is not writable'],
+    ['the event type instead of the collection', await write('state:notes', insert({})), 403, 'UNAUTHORIZED', 'Collection "state:notes" is not writable'],
+    ['an operation that is not listed', await write('notes', { operation: 'update' }, { of: dead }), 403, 'UNAUTHORIZED', 'Operation "update" is not allowed on collection "notes"'],
+    ['any operation where none is listed', await write('fixed', insert({}), { of: dead }), 403, 'UNAUTHORIZED', 'Operation "insert" is not allowed on collection "fixed"'],
+    ['an entity at its end', await write('todos', { operation: 'update' }, { of: dead }), 409, 'NOT_RUNNING', 'Entity is not accepting writes'],
+    ['an entity that a fork reads', await write('todos', { operation: 'update' }, { of: read }), 409, 'FORK_IN_PROGRESS', 'Entity subtree is being forked'],
+    ['an insert without a value', await write('todos', { operation: 'insert' }), 400, INVALID, 'value is required for insert'],
+    ['an update without a value', await write('todos', { operation: 'update' }), 400, INVALID, 'value is required for update'],
+    ['an update without a key', await write('todos', { operation: 'update', value: {} }), 400, INVALID, 'key is required for update'],
+    ['an update with an empty key', await write('todos', { operation: 'update', key: '', value: {} }), 400, INVALID, 'key is required for update'],
+    ['a delete without a key', await write('todos', { operation: 'delete' }), 400, INVALID, 'key is required for delete'],
+    ['an event type without a schema', await write('notes', insert({})), 422, 'UNKNOWN_EVENT_TYPE', 'Unknown event type "state:notes"'],
+    ['a value that does not fit its schema', await write('todos', insert({})), 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed'],
+  ]) {
+    await t.test(what, () => {
+      refuses(answer, status, code, message)
+      assert.equal(answer.json.error.details === undefined, message !== SCHEMA)
+    })
+  }
+  for (const of of [url, dead, read]) {
+    const written = (await w.events(of)).filter(({ type }) => type.startsWith('state:'))
+    assert.deepEqual(written, [])
+  }
+  assert.equal((await write('todos', insert({ a: 1 }))).status, 201)
+  assert.equal((await write('todos', { operation: 'delete', key: 'k' })).status, 200, 'what goes needs no value that fits')
+})
+
+test('what counts is what the type says now', async (t) => {
+  const { w, write } = await collected(t)
+  assert.equal((await write('notes', insert({}))).status, 201)
+  const kind = { name: w.name, description: 'd', externally_writable_collections: { more: { type: 'state:more' } } }
+  assert.equal((await w.post('/_electric/entity-types', kind)).status, 201)
+  refuses(await write('notes', insert({})), 403, 'UNAUTHORIZED', 'Collection "notes" is not writable')
+  assert.equal((await write('more', insert({}))).status, 201)
+})
+
+test('a type without collections has none', async (t) => {
+  const { write } = await collected(t, { externally_writable_collections: undefined })
+  refuses(await write('notes', insert({})), 403, 'UNAUTHORIZED', 'Collection "notes" is not writable')
+  refuses(await write('__proto__', insert({})), 403, 'UNAUTHORIZED', 'Collection "__proto__" is not writable')
+})
+
+// What comes of it.
+
+test('a row wakes those who name its type, and nobody else', async (t) => {
+  const { w, url, write } = await collected(t)
+  const observers = {}
+  for (const [id, condition] of Object.entries({
+    named: { on: 'change', collections: ['state:todos'] },
+    deletes: { on: 'change', collections: ['state:todos'], ops: ['delete'] },
+    collection: { on: 'change', collections: ['todos'] },
+    open: { on: 'change' },
+    runs: 'runFinished',
+  })) {
+    observers[id] = (await w.spawn(w.name, id)).url
+    await w.observe(observers[id], url, condition)
+  }
+  await write('todos', insert({ value: 1 }, 'k'))
+  await write('todos', { operation: 'update', key: 'k', value: { value: 2, old_value: 1 } })
+  await write('todos', { operation: 'delete', key: 'k' })
+  const changes = async (id) => (await w.events(observers[id], 'wake')).flatMap((row) => row.value.changes)
+  const change = (kind, more) => ({ collection: 'state:todos', kind, key: 'k', ...more })
+  assert.deepEqual(await changes('named'), [
+    change('insert', { value: 1 }),
+    change('update', { value: 2, oldValue: 1 }),
+    change('delete'),
+  ])
+  assert.deepEqual(await changes('deletes'), [change('delete')])
+  for (const id of ['collection', 'open', 'runs']) assert.deepEqual(await changes(id), [])
+})
+
+test('a collection of runs does not make a run end', async (t) => {
+  const { w, url, write } = await collected(t, {
+    externally_writable_collections: { runs: { type: 'run', operations: ['insert', 'update'] } },
+  })
+  const parent = (await w.spawn(w.name, 'parent')).url
+  await w.observe(parent, url, 'runFinished')
+  assert.equal((await write('runs', { operation: 'update', key: 'r', value: { status: 'completed' } })).status, 200)
+  assert.deepEqual(await w.events(parent, 'wake'), [])
+})
+
+test('a row of a manifest that somebody writes observes no more than its entity may', async (t) => {
+  const { w, url, write } = await collected(t, {
+    as: 'user:alice',
+    externally_writable_collections: { manifests: { type: 'manifest' } },
+  })
+  const other = (await w.spawn(w.name, 'other', {}, { as: 'user:bob' })).url
+  const row = { kind: 'child', entity_url: other, wake: { on: 'change' } }
+  assert.equal((await write('manifests', insert(row, 'k'), { as: 'user:alice' })).status, 201)
+  assert.deepEqual((await w.explain(url)).registrations, [])
+})
+
+test('a row dispatches the agent of its entity', async (t) => {
+  const { w, write } = await collected(t)
+  const hook = await w.hook()
+  const { url } = await w.spawn(w.name, 'hooked', { dispatch_policy: hook.policy })
+  await write('notes', insert({}), { of: url })
+  assert.equal((await w.woken(hook)).entity, url)
+})
