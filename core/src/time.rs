@@ -47,10 +47,12 @@ impl Time {
         Span((self.0 - earlier.0).max(0))
     }
 
-    /// Reads a moment in ISO 8601, with its offset from UTC.
+    /// Reads a moment in ISO 8601, with its offset from UTC; or a day such as `2028-02-29`, which begins at midnight UTC.
     #[must_use]
     pub fn parse_iso(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self::from_millis(t.as_millisecond()))
+        let midnight = (text.len() == DAY.len()).then(|| format!("{text}T00:00:00Z"));
+        let moment = midnight.as_deref().unwrap_or(text).parse::<jiff::Timestamp>().ok()?;
+        Some(Self::from_millis(moment.as_millisecond()))
     }
 
     /// ISO 8601 in UTC with milliseconds, the form of every timestamp on the wire: `2026-11-20T09:21:36.776Z`.
@@ -109,6 +111,9 @@ impl fmt::Display for Time {
 /// The last moment that a timestamp can show.
 const LATEST: i64 = 253_402_207_199_999;
 
+/// The form of a day.
+const DAY: &str = "2028-02-29";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +126,16 @@ mod tests {
         assert_eq!(Time::from_millis(1_795_166_496_680).iso(), "2026-11-20T09:21:36.680Z");
         assert_eq!(Time::ZERO.iso(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Time::from_millis(i64::MAX).iso(), "9999-12-30T21:59:59.999Z");
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight() {
+        let day = |text| Time::parse_iso(text).map(Time::iso);
+        assert_eq!(day("2028-02-29").as_deref(), Some("2028-02-29T00:00:00.000Z"));
+        assert_eq!(day("2028-02-29T08:00+02:00").as_deref(), Some("2028-02-29T06:00:00.000Z"));
+        for none in ["2027-02-29", "2028-02", "2028-02-29T", "tomorrow", "2028-02-29T08:00"] {
+            assert_eq!(day(none), None, "{none}");
+        }
     }
 
     #[test]

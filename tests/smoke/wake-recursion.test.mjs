@@ -95,7 +95,7 @@ test('a parent and a child that observe each other’s runs', async (t) => {
   assert.deepEqual(await w.events(child.entity, 'wake'), [])
 })
 
-test('an explanation of what the server wrote says that an open condition did not match', { todo: 'it takes tags, rows of collections and of schedules for the agent’s own' }, async (t) => {
+test('an explanation of what the server wrote says that an open condition did not match', async (t) => {
   const { w, urls: [a, b], wakes } = await circle(t, 'a', 'b')
   await w.observe(b, a, open)
   const from = (await w.events(a)).length
@@ -172,7 +172,7 @@ async function membership(t, ...ids) {
   return { ...made, tags, urls, stream: answer.json.streamUrl }
 }
 
-test('an explanation of a membership says what wakes whom', { todo: 'it takes a change of status for one that wakes' }, async (t) => {
+test('an explanation of a membership says what wakes whom', async (t) => {
   const { w, urls: [a, b], stream } = await membership(t, 'a', 'b')
   for (const url of [a, b]) await w.observe(url, stream, members)
   await w.post(`/_electric/entities${b}/tags/x`, { value: '1' })

@@ -17,17 +17,25 @@ use crate::tenant::{Permission, Principal, permission};
 use crate::wake::{Scheduled, Send};
 
 /// Has a row of a manifest stand for this message and no other, or for none. One that is on its way already stays so.
-pub(crate) fn replace(tx: &Tx<'_>, owner: &EntityRow, key: &str, row: &Json, send: &Send) -> Result<(), Error> {
+pub(crate) fn replace(
+    tx: &Tx<'_>,
+    owner: &EntityRow,
+    asked_by: Option<&Principal>,
+    key: &str,
+    row: &Json,
+    send: &Send,
+) -> Result<(), Error> {
     let scheduled = match send {
         Send::Keep => return Ok(()),
         Send::Cancel => return Ok(cancel_under(tx, owner.id, key)?),
         Send::At(scheduled) => scheduled,
     };
     let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
-    if let Some(by) = Principal::parse(&owner.created_by) {
+    if let Some(by) = asked_by.cloned().or_else(|| Principal::parse(&owner.created_by)) {
         permission::check(&by, Permission::Write, &target)?;
     }
-    let message = stored(owner, key, row, scheduled)?;
+    // What was asked of a route is from no agent.
+    let message = stored(owner, key, row, scheduled, asked_by.is_none())?;
     let at = scheduled.at.max(tx.now);
     match tx.manifest_send(owner.id, key)? {
         Some(same) if same.entity == target.id && same.message == message && same.due_at == at => return Ok(()),
@@ -49,7 +57,7 @@ fn cancel(tx: &Tx<'_>, send: &DelayedSend) -> Result<(), SqlError> {
 }
 
 /// The message of a row, with the row itself, so that it can be told what became of it.
-fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled) -> Result<String, Error> {
+fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled, by_agent: bool) -> Result<String, Error> {
     let sender = scheduled.sender.clone().unwrap_or_else(|| owner.url.clone());
     let mut entry = row.clone();
     for (name, value) in [
@@ -64,8 +72,8 @@ fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled) -> Re
     let payload = RawValue::from_string(scheduled.payload.clone())
         .map_err(|e| SqlError::new(format!("a payload does not parse: {e}")))?;
     let message = Message {
-        from: Some(sender.clone()),
-        from_agent: Some(sender),
+        from_agent: by_agent.then(|| sender.clone()),
+        from: Some(sender),
         key: Some(format!("scheduled-{}", scheduled.producer)),
         ..Message::first(&payload, scheduled.message_type.clone())
     };

@@ -19,11 +19,6 @@ use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
 
 failure! {
-    /// A schedule says nothing.
-    NoPayload => BAD_REQUEST "INVALID_REQUEST", "Missing required field: payload"
-}
-
-failure! {
     /// The moment is none.
     BadMoment { given: String } => BAD_REQUEST "INVALID_REQUEST", "Invalid fireAt timestamp: {given}"
 }
@@ -40,12 +35,12 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let id = call.decoded("schedule")?;
     let body = Body::of(call.request)?;
     body.require("scheduleType");
+    body.require("payload");
     let kind = body.choice("scheduleType", &["cron", "future_send"]).unwrap_or_default();
-    let payload = body.raw("payload");
+    let payload = body.raw("payload").unwrap_or(RawValue::NULL);
     let row = if kind == "cron" { Row::cron(&body) } else { Row::send(&body) };
     body.check()?;
     permission::check(by, Permission::Schedule, &entity)?;
-    let payload = payload.ok_or(NoPayload)?;
     let value = match row {
         Row::Cron { expression, zone, debounce, timeout } => {
             let spec = Spec::parse(&expression, zone.as_deref())?;
@@ -66,7 +61,7 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mut value = value.to_string();
     value.pop();
     value.push_str(&format!(",\"payload\":{}}}", payload.get()));
-    write_row(tx, &entity, &id, "upsert", Some(&value))
+    write_row(tx, by, &entity, &id, "upsert", Some(&value))
 }
 
 /// `DELETE`: takes a schedule away: 200 `{"txid"}`, also when there is none.
@@ -74,7 +69,7 @@ pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find(call, tx)?;
     permission::check(by, Permission::Schedule, &entity)?;
-    write_row(tx, &entity, &call.decoded("schedule")?, "delete", None)
+    write_row(tx, by, &entity, &call.decoded("schedule")?, "delete", None)
 }
 
 /// What a body asks for.
@@ -139,14 +134,22 @@ fn send_row(id: &str, at: Time, target: &str, by: &Principal, message_type: Opti
 }
 
 /// Appends the row; what it stands for follows in the same transaction.
-fn write_row(tx: &Tx<'_>, entity: &EntityRow, id: &str, operation: &str, value: Option<&str>) -> Result<Done, Error> {
+fn write_row(
+    tx: &Tx<'_>,
+    by: &Principal,
+    entity: &EntityRow,
+    id: &str,
+    operation: &str,
+    value: Option<&str>,
+) -> Result<Done, Error> {
     let stream = tx.stream_by_id(entity.id)?.filter(|s| !s.closed);
     let mut stream = stream.ok_or(NotAcceptingWrites)?;
     let txid = tx.draw.uuid();
     let headers = json!({ "operation": operation, "timestamp": tx.now.iso(), "txid": txid });
     let value = value.map_or(String::new(), |value| format!("\"value\":{value},"));
     let event = format!(r#"{{"type":"manifest","key":{},{value}"headers":{headers}}}"#, json!(key(id)));
-    write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+    let cause = Cause { asked_by: Some(by), ..Cause::outside(Class::Named) };
+    write(tx, &mut stream, &Content::Json(vec![&event]), cause)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
 

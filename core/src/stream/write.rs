@@ -9,6 +9,7 @@ use super::seal;
 use crate::dispatch::journal;
 use crate::effect::{Notify, Topic};
 use crate::store::{SqlError, StreamRow, Tx};
+use crate::tenant::Principal;
 use crate::{subscription, wake};
 
 /// Which conditions an append may match: the third law.
@@ -70,6 +71,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) depth: i64,
     /// Whether it makes subscriptions pending: an announcement on a wake stream does not.
     pub(crate) announces: bool,
+    /// Who asked a route for a row of a manifest: what that stands for is judged as theirs, not as the entity's creator's.
+    pub(crate) asked_by: Option<&'a Principal>,
     /// What it is, for the journal.
     pub(crate) why: Why<'a>,
 }
@@ -77,7 +80,7 @@ pub(crate) struct Cause<'a> {
 impl Cause<'_> {
     /// From outside any claim.
     pub(crate) fn outside(class: Class) -> Self {
-        Self { class, author: None, depth: 0, announces: true, why: Why::Append }
+        Self { class, author: None, depth: 0, announces: true, asked_by: None, why: Why::Append }
     }
 
     /// An announcement on a wake stream.
@@ -112,7 +115,7 @@ pub(crate) fn write(
         wake::wake(tx, &source, &events, end, &runs, cause)?;
         runs.settle(tx, stream.id)?;
         if let Some(owner) = &source.entity {
-            wake::project(tx, owner, &events)?;
+            wake::project(tx, owner, cause.asked_by, &events)?;
         }
     }
     if start == stream.base || stream.unmatched {

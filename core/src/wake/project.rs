@@ -13,8 +13,14 @@ use crate::store::{EntityRow, SqlError, Tx};
 use crate::stream::Event;
 use crate::tenant::Principal;
 
-/// Projects the rows of a manifest among the events of an append.
-pub(crate) fn project(tx: &Tx<'_>, owner: &EntityRow, events: &[Event<'_>]) -> Result<(), SqlError> {
+/// Projects the rows of a manifest among the events of an append. A message goes where who asked a route for it may send,
+/// and otherwise where the entity's creator may.
+pub(crate) fn project(
+    tx: &Tx<'_>,
+    owner: &EntityRow,
+    asked_by: Option<&Principal>,
+    events: &[Event<'_>],
+) -> Result<(), SqlError> {
     for event in events.iter().filter(|e| e.kind.as_deref() == Some("manifest")) {
         let Some(key) = event.key.as_deref().filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY) else {
             continue;
@@ -22,7 +28,7 @@ pub(crate) fn project(tx: &Tx<'_>, owner: &EntityRow, events: &[Event<'_>]) -> R
         let value = event.value.filter(|_| event.operation.as_deref() != Some("delete"));
         let value: Json = value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default();
         let refused = match manifest(&value) {
-            Ok(entry) => apply(tx, owner, key, &value, &entry),
+            Ok(entry) => apply(tx, owner, asked_by, key, &value, &entry),
             Err(bad) => {
                 refuse(tx, owner, key, &bad.to_string())?;
                 continue;
@@ -44,7 +50,14 @@ fn refuse(tx: &Tx<'_>, owner: &EntityRow, key: &str, why: &str) -> Result<(), Sq
     journal::refused(tx, owner.id, key, why)
 }
 
-fn apply(tx: &Tx<'_>, owner: &EntityRow, key: &str, value: &Json, entry: &Entry) -> Result<(), Error> {
+fn apply(
+    tx: &Tx<'_>,
+    owner: &EntityRow,
+    asked_by: Option<&Principal>,
+    key: &str,
+    value: &Json,
+    entry: &Entry,
+) -> Result<(), Error> {
     if let Some(spec) = &entry.cron {
         ticks::ensure(tx, spec)?;
     }
@@ -52,7 +65,7 @@ fn apply(tx: &Tx<'_>, owner: &EntityRow, key: &str, value: &Json, entry: &Entry)
         Some(wanted) => register(tx, owner, key, wanted)?,
         None => tx.delete_registrations_under(owner.id, key)?,
     }
-    scheduled::replace(tx, owner, key, value, &entry.send)
+    scheduled::replace(tx, owner, asked_by, key, value, &entry.send)
 }
 
 fn register(tx: &Tx<'_>, owner: &EntityRow, key: &str, wanted: &Wanted) -> Result<(), Error> {

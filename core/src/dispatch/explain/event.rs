@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::journal::show::{records, steps};
 use super::super::journal::step::cut;
+use super::header;
 use crate::entity::Status;
 use crate::http::{Error, Refusal, Request, failure};
 use crate::store::{EntityRow, Observed, Read, StreamRow};
@@ -75,9 +76,18 @@ pub(super) fn explain(read: &Read<'_>, by: &Principal, entity: &EntityRow, asked
     let mut events = Vec::new();
     for (index, message) in all.iter().enumerate().filter(|(index, _)| wanted(index)).take(most) {
         let event = Event::of(message);
-        let class = class_of(&event, from.as_ref());
+        let class = class_of(&event, message, from.as_ref());
         let position = format!("{end}:{index}");
-        let judge = Judge { event: &event, class, end, position, entity, from: from.as_ref(), journal: &journal };
+        let judge = Judge {
+            event: &event,
+            class,
+            end,
+            position,
+            entity,
+            from: from.as_ref(),
+            is_of_membership: source.starts_with("/_entities/"),
+            journal: &journal,
+        };
         let registrations: Vec<Json> = observed.iter().map(|one| judge.judge(one)).collect();
         events.push(json!({
             "index": index,
@@ -134,15 +144,24 @@ fn find(read: &Read<'_>, by: &Principal, asked: &Asked) -> Result<(String, Strea
     Ok((stream.path.clone(), stream, None))
 }
 
-/// Which conditions an event may match, by who can have written it: on an entity's stream, wake rows, messages and what
-/// stands at its birth are the server's.
-fn class_of(event: &Event<'_>, entity: Option<&EntityRow>) -> Class {
+/// Which conditions an event may match, by who can have written it: on an entity's stream, wake rows, messages, tags, rows
+/// that routes write and what stands at its birth are the server's.
+fn class_of(event: &Event<'_>, message: &str, entity: Option<&EntityRow>) -> Class {
     let inserts = event.operation.as_deref().is_none_or(|op| op == "insert");
     match event.kind.as_deref() {
         Some("wake") => Class::Never,
-        Some("inbox" | "entity_created" | "slash_command") if entity.is_some() && inserts => Class::Named,
+        _ if entity.is_none() => Class::Any,
+        Some("inbox" | "entity_created" | "slash_command") if inserts => Class::Named,
+        Some("tags") => Class::Named,
+        Some("manifest") if header(message, "txid").is_some() || was_told(event) => Class::Named,
+        _ if header(message, "principal").is_some() => Class::Named,
         _ => Class::Any,
     }
+}
+
+/// Whether a row of a manifest says what became of its message.
+fn was_told(event: &Event<'_>) -> bool {
+    ["sentAt", "failedAt"].iter().any(|name| event.value_member(name).is_some())
 }
 
 /// The journal, by what matched and where.
@@ -188,17 +207,33 @@ struct Judge<'a> {
     position: String,
     entity: &'a EntityRow,
     from: Option<&'a EntityRow>,
+    is_of_membership: bool,
     journal: &'a Journal,
 }
 
 impl Judge<'_> {
     fn judge(&self, one: &Observed) -> Json {
-        let matched = evaluate(&one.condition, self.event, self.class).is_some();
-        let why = match why_not(&one.condition, self.event, self.class) {
+        // What is remembered to have matched has, whoever seems to have written it.
+        let remembered = self.journal.matches.contains_key(&(one.id, self.position.clone()));
+        let class = if remembered && self.class == Class::Named { Class::Any } else { self.class };
+        let matches = evaluate(&one.condition, self.event, class).is_some();
+        let matched = matches && (remembered || self.of_itself() || !self.of_no_account());
+        let why = match why_not(&one.condition, self.event, class) {
             Some(why) => why,
-            None => self.outcome(one),
+            None if matched => self.outcome(one),
+            None => "it says that a member's status or time has changed, which wakes nobody".to_owned(),
         };
         json!({ "registration": one.id, "condition": one.condition.wire(), "matched": matched, "why": why })
+    }
+
+    /// Whether it is a change of a member: those that wake somebody, changes of tags, are remembered.
+    fn of_no_account(&self) -> bool {
+        self.is_of_membership && self.event.operation.as_deref() == Some("update")
+    }
+
+    /// Whether a membership says something of the entity itself.
+    fn of_itself(&self) -> bool {
+        self.is_of_membership && self.event.key.as_deref() == Some(&*self.entity.url)
     }
 
     /// What became of a match.
@@ -210,6 +245,9 @@ impl Judge<'_> {
         }
         if own && self.class == Class::Any && !is_signal {
             return "it matches, and an entity is not woken by what it wrote under its own claim".to_owned();
+        }
+        if self.of_itself() {
+            return "it matches, and an entity is not woken by what a membership says of it".to_owned();
         }
         let Some((what, step)) = self.journal.follow(one.id, &self.position) else {
             let gathered = "it matched, and was gathered with what came soon before or after into one wake";

@@ -6,6 +6,7 @@ pub(crate) mod next;
 mod words;
 
 use http::StatusCode;
+use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use self::words::{Claim, Dead, Notice, RunnerIs, Situation, Stand, Told};
@@ -32,9 +33,7 @@ pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let asked = event::Asked::of(call.request)?;
     let situated = Situated::of(read, &entity)?;
     let dispatch = situated.dispatch.as_ref();
-    let records = records(read, &entity)?;
-    let newest = records.iter().rfind(|r| r.is_dispatch()).cloned();
-    let last = newest.map_or_else(Vec::new, |newest| steps(&[(&entity, vec![newest])]));
+    let last = latest(read, &entity)?;
     let Told { summary, waiting_for, next } = words::tell(&situated.situation(read, &entity, &last));
     let mut body = json!({
         "entity": entity.url,
@@ -52,6 +51,12 @@ pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         body["event"] = event::explain(read, call.by()?, &entity, &asked)?;
     }
     Ok(Reply::Whole(Response::json(StatusCode::OK, &body)))
+}
+
+/// The steps of an entity's latest dispatch.
+fn latest(read: &Read<'_>, entity: &EntityRow) -> Result<Vec<Json>, SqlError> {
+    let newest = records(read, entity)?.into_iter().rfind(|r| r.is_dispatch());
+    Ok(newest.map_or_else(Vec::new, |newest| steps(&[(entity, vec![newest])])))
 }
 
 /// An entity's situation, as it was read.
@@ -207,9 +212,13 @@ fn held_until(entity: &EntityRow) -> Time {
 
 /// The offset that a message carries.
 fn stamp(message: &str) -> Option<String> {
-    let (_, headers) = members(message).into_iter().rfind(|(name, _)| name == "headers")?;
-    let (_, offset) = members(headers.get()).into_iter().rfind(|(name, _)| name == "offset")?;
-    serde_json::from_str(offset.get()).ok()
+    serde_json::from_str(header(message, "offset")?.get()).ok()
+}
+
+/// A header of a message, as JSON text.
+fn header<'a>(message: &'a str, name: &str) -> Option<&'a RawValue> {
+    let (_, headers) = members(message).into_iter().rfind(|(n, _)| n == "headers")?;
+    members(headers.get()).into_iter().rfind(|(n, _)| n == name).map(|(_, value)| value)
 }
 
 fn runner_is(read: &Read<'_>, id: &str) -> Result<RunnerIs, SqlError> {

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
-use super::{Situated, words};
+use super::{Situated, latest, words};
 use crate::engine::Reply;
 use crate::entity::find;
 use crate::http::{Call, Error, Response};
@@ -29,7 +29,8 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let entity = find(call, read)?;
     permission::check(call.by()?, Permission::Read, &entity)?;
     let situated = Situated::of(read, &entity)?;
-    let told = words::tell(&situated.situation(read, &entity, &[]));
+    let last = latest(read, &entity)?;
+    let told = words::tell(&situated.situation(read, &entity, &last));
     Ok(Reply::Whole(Response::json(StatusCode::OK, &json!({ "next": all(read, &entity, told.next)? }))))
 }
 
@@ -49,7 +50,13 @@ pub(super) fn all(read: &Read<'_>, entity: &EntityRow, mut coming: Vec<Coming>) 
             coming.push(Coming { at, kind: "schedule", what });
         }
     }
+    let locked_until = if entity.locked { read.locked_until(entity.id)? } else { None };
     for (at, to) in read.sends_of(entity.id)? {
+        let arrives = to.is_none();
+        if arrives && !entity.status.accepts_writes() {
+            continue;
+        }
+        let at = if arrives { at.max(locked_until.unwrap_or(at)) } else { at };
         let what = match to {
             None => "a message arrives".to_owned(),
             Some(to) => format!("a message that it has scheduled arrives at {to}"),
