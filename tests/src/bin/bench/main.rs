@@ -6,6 +6,7 @@
 mod claims;
 mod completion;
 mod cost;
+mod crowd;
 mod disk;
 mod latency;
 mod load;
@@ -25,7 +26,7 @@ use reveille_tests::{Result, machine};
 
 use crate::report::Report;
 
-/// Measures the native server: throughput, latency, claims, start, memory, rows a command, size of the wasm files.
+/// Measures the native server: throughput, latency, claims, registrations, start, memory, rows a command, size of the wasm files.
 #[derive(Debug, Parser)]
 #[command(name = "bench", max_term_width = 100)]
 struct Options {
@@ -44,6 +45,8 @@ enum Part {
     Latency,
     Completion,
     Claims,
+    Beside,
+    Told,
     Memory,
     Cost,
     Size,
@@ -63,6 +66,8 @@ struct Setting {
     window: Duration,
     samples: usize,
     starts: usize,
+    /// Beside how many registrations to measure.
+    most_beside: u64,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +95,12 @@ async fn measure(options: &Options) -> Result<Report> {
     if wants(Part::Claims) {
         claims::measure(&setting, &mut report).await?;
     }
+    if wants(Part::Beside) {
+        crowd::beside(&setting, &mut report).await?;
+    }
+    if wants(Part::Told) {
+        crowd::told(&setting, &mut report).await?;
+    }
     if wants(Part::Memory) {
         memory::measure(&setting, &mut report).await?;
     }
@@ -111,6 +122,7 @@ impl Setting {
             window: quick(4000, 800),
             samples: if options.quick { 200 } else { 1000 },
             starts: if options.quick { 3 } else { 5 },
+            most_beside: if options.quick { 10_000 } else { 1_000_000 },
         })
     }
 }
