@@ -7,11 +7,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
+import { iso } from '../harness/observer.mjs'
 import { restart, sideBySide } from '../harness/stories.mjs'
 import { change, run, world } from '../harness/world.mjs'
 
 const LEASE = 30_000
 const DELAY = 1_000
+/** What every entity lets others write to. */
+const definition = { externally_writable_collections: { rows: { type: 'state:rows', operations: ['insert'] } } }
 const note = (key) => [change('note', key, {})]
 const signal = (name) => ({ w, url }) => w.post(`/_electric/entities${url}/signal`, { signal: name })
 
@@ -67,6 +70,48 @@ const causes = {
     },
     tells: 'wake',
     begins: ['evaluated', 'appended'],
+  },
+  'a message that another has scheduled': {
+    async prepare(cell) {
+      const other = await cell.w.spawn(cell.type, `${cell.id}-scheduler`)
+      const fireAt = iso((await cell.w.now()) + DELAY)
+      const row = { scheduleType: 'future_send', fireAt, targetUrl: cell.url, payload: 'go' }
+      assert.equal((await cell.w.put(`/_electric/entities${other.url}/schedules/s`, row)).status, 200)
+    },
+    tells: 'inbox',
+    begins: ['appended'],
+  },
+  'a schedule of its own': {
+    happen: ({ w, url }) => w.put(`/_electric/entities${url}/schedules/s`, { scheduleType: 'cron', expression: '0 0 1 1 *', payload: 'go' }),
+    tells: 'manifest',
+    begins: ['appended'],
+  },
+  'a tick': {
+    async prepare(cell) {
+      // The next full second, whose tick comes once a year.
+      const at = new Date((await cell.w.now()) + DELAY)
+      const expression = `${at.getUTCSeconds()} ${at.getUTCMinutes()} ${at.getUTCHours()} ${at.getUTCDate()} ${at.getUTCMonth() + 1} *`
+      const { json } = await cell.w.post('/_electric/observations/cron/ensure-stream', { expression, timezone: 'UTC' })
+      await cell.w.observe(cell.url, json.streamUrl, { on: 'change' })
+    },
+    tells: 'wake',
+    begins: ['evaluated', 'appended'],
+  },
+  'a new member of an observed membership': {
+    async prepare(cell) {
+      cell.tags = { cell: `${cell.type} ${cell.id}` }
+      const { json } = await cell.w.post('/_electric/observations/entities/ensure-stream', { tags: cell.tags })
+      await cell.w.observe(cell.url, json.streamUrl, { on: 'change', collections: ['members'] })
+    },
+    happen: ({ w, type, id, tags }) => w.spawn(type, `${id}-member`, { tags }),
+    tells: 'wake',
+    begins: ['evaluated', 'appended'],
+  },
+  'a tag': { happen: ({ w, url }) => w.post(`/_electric/entities${url}/tags/k`, { value: 'v' }), tells: 'tags', begins: ['appended'] },
+  'a row of a collection': {
+    happen: ({ w, url }) => w.post(`/_electric/entities${url}/collections/rows`, { operation: 'insert', value: {} }),
+    tells: 'state:rows',
+    begins: ['appended'],
   },
   'SIGINT': { happen: signal('SIGINT'), tells: 'signal', begins: ['appended'] },
   'SIGHUP': { happen: signal('SIGHUP'), tells: 'signal', begins: ['appended'] },
@@ -423,7 +468,7 @@ async function report(t, told) {
 for (const [name, fate] of Object.entries(fates)) {
   test(`dispatch: ${name}`, async (t) => {
     const w = await world(t)
-    const told = cells(w, await w.type(), fate)
+    const told = cells(w, await w.type(definition), fate)
     await sideBySide(told, { advance: (ms) => w.advance(ms) })
     await report(t, told)
   })
@@ -433,7 +478,7 @@ test('dispatch across a restart', async (t) => {
   const host = await startHost()
   const w = await world(t, { host })
   const told = {}
-  for (const [name, fate] of Object.entries(restarts)) told[name] = cells(w, await w.type(), fate)
+  for (const [name, fate] of Object.entries(restarts)) told[name] = cells(w, await w.type(definition), fate)
   await sideBySide(Object.values(told).flat(), {
     advance: (ms) => w.advance(ms),
     async restart() {
