@@ -15,6 +15,7 @@ use super::steps;
 use super::watchers::{self, Watcher};
 use crate::dispatch::Budget;
 use crate::effect::EffectId;
+use crate::limits::FAN_OUT;
 use crate::store::Sql;
 use crate::stream::Offset;
 use crate::{Config, Time};
@@ -103,7 +104,8 @@ impl Cluster {
         let slots = dice.pick(&[2, 8, 64]).expect("one");
         let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 1, 0]).expect("one"));
         let world = World::with_fetches(slots);
-        let config = Config { wakes, ..world.engine.config().clone() };
+        let fan_out = dice.pick(&[FAN_OUT, FAN_OUT, 1, 2]).expect("one");
+        let config = Config { wakes, fan_out, ..world.engine.config().clone() };
         let mut cluster = Self {
             world: world.restart_as(config),
             dice,
@@ -126,7 +128,10 @@ impl Cluster {
             trail,
             digest: Sha256::new(),
         };
-        cluster.weights = steps::weights(&mut cluster.dice);
+        cluster.weights = match fan_out {
+            FAN_OUT => steps::weights(&mut cluster.dice),
+            _ => steps::weights_of_a_slow_one(&mut cluster.dice),
+        };
         cluster.found();
         cluster
     }
@@ -219,7 +224,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -232,6 +237,7 @@ const TABLES: [&str; 16] = [
     "SELECT * FROM delayed_send",
     "SELECT * FROM waiting_wake",
     "SELECT * FROM gathered",
+    "SELECT * FROM fan_out",
     "SELECT * FROM journal",
     "SELECT * FROM dead_letter",
     "SELECT * FROM lock",

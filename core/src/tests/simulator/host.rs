@@ -6,7 +6,7 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, watchers};
+use super::{agents, faults, watchers};
 use crate::effect::{EffectId, Fetch};
 use crate::{Command, Effect, Entropy, Span, Time};
 
@@ -51,8 +51,24 @@ impl Op {
 }
 
 impl Cluster {
-    /// Runs operations in one batch, and takes their answers in order.
+    /// Runs operations in one batch, takes their answers in order, and sees to it that all are told whom they concern; the
+    /// server may go down meanwhile.
     pub(super) fn run(&mut self, ops: Vec<Op>) {
+        self.turn(ops);
+        for _ in 0..10_000 {
+            if self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0 {
+                return;
+            }
+            self.heard.insert("fan-out".to_owned());
+            if self.dice.percent(5) {
+                faults::crash(self);
+            }
+            self.turn(vec![Op::of("", Command::Tick { budget: 1_000 }, Self::lapse)]);
+        }
+        panic!("an append is told for ever");
+    }
+
+    fn turn(&mut self, ops: Vec<Op>) {
         let several = if ops.len() > 1 { " (together)" } else { "" };
         let (commands, rest): (Vec<_>, Vec<_>) = ops.into_iter().map(|op| (op.command, (op.what, op.settle))).unzip();
         let turns = self.world.batch(commands);

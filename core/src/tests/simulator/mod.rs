@@ -76,7 +76,17 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
     }
     let refused = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
     let besides = ["DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED", "NOT_DEAD", "FORK_IN_PROGRESS"];
-    let slow = ["slowed", "over its budget", "given up", "debounced", "gathered", "enough", "timed out", "one shot"];
+    let slow = [
+        "fan-out",
+        "slowed",
+        "over its budget",
+        "given up",
+        "debounced",
+        "gathered",
+        "enough",
+        "timed out",
+        "one shot",
+    ];
     for met in refused.into_iter().chain(besides).chain(slow).chain(steps::names()) {
         assert!(heard.contains(met), "no seed has met `{met}`");
     }

@@ -78,6 +78,8 @@ pub(super) struct Delayed {
     pub(super) entity: usize,
     pub(super) number: u64,
     pub(super) waits: bool,
+    /// Whose manifest has it, and under which name.
+    pub(super) of: Option<(usize, &'static str)>,
 }
 
 /// Who appended: an agent under its claim, anybody else, or the server itself.
@@ -281,10 +283,26 @@ impl Cluster {
             std::mem::take(&mut self.delayed).into_iter().partition(|d| d.entity == entity && d.asked <= now);
         self.delayed = later;
         for sent in due {
-            if self.entities[entity].accepts() {
-                self.arrive(entity, sent.number, sent.waits);
-            }
+            self.come(&sent);
         }
+    }
+
+    /// A message comes, unless nobody takes it any more; and whoever scheduled it is told what became of it.
+    fn come(&mut self, sent: &Delayed) {
+        if self.entities[sent.entity].accepts() {
+            self.arrive(sent.entity, sent.number, sent.waits);
+        }
+        if let Some((owner, id)) = sent.of
+            && !self.entities[owner].is_over()
+        {
+            self.rewrite(owner, id);
+        }
+    }
+
+    /// A row of a manifest is written.
+    pub(super) fn rewrite(&mut self, owner: usize, id: &str) {
+        let url = self.entities[owner].url.clone();
+        self.changed(&url, Author::Server, &[Change::of("manifest", &format!("schedule:{id}"))]);
     }
 
     /// Everything that is due by now has happened: leases and locks have ended, messages have come, what was gathered and
@@ -311,13 +329,11 @@ impl Cluster {
         for watcher in &mut self.watchers {
             watcher.current.take_if(|c| c.lease.is_some_and(|until| until <= now));
         }
-        self.delayed.sort_by_key(|d| d.due);
+        self.delayed.sort_by_key(|d| (d.due, d.asked));
         while self.delayed.first().is_some_and(|d| d.due <= now) {
-            let Delayed { due, entity, number, waits, .. } = self.delayed.remove(0);
-            self.ring(due);
-            if self.entities[entity].accepts() {
-                self.arrive(entity, number, waits);
-            }
+            let sent = self.delayed.remove(0);
+            self.ring(sent.due);
+            self.come(&sent);
         }
         self.ring(now + Span::millis(1));
     }

@@ -107,10 +107,66 @@ pub(super) fn say(c: &mut Cluster, entity: usize, later: Option<Span>, mode: Opt
             Some(later) => {
                 assert_eq!(got.status, 204, "{}", got.body);
                 let due = c.world.now + later;
-                c.delayed.push(Delayed { asked: due, due, entity, number, waits });
+                c.delayed.push(Delayed { asked: due, due, entity, number, waits, of: None });
             }
         }
     })
+}
+
+/// A message that is to come, as a row of somebody's manifest says: a new one, another under the same name, or none after
+/// all.
+pub(super) fn schedule(c: &mut Cluster) -> Option<Op> {
+    let (owner, target) = (some(c)?, some(c)?);
+    let id = c.dice.pick(&["s", "t"])?;
+    let (by, url) = (c.entities[owner].url.clone(), c.entities[target].url.clone());
+    let path = format!("/_electric/entities{by}/schedules/{id}");
+    let over = move |c: &Cluster, got: &Got| {
+        let over = c.entities[owner].is_over();
+        assert!(!over || (got.status, got.code()) == (409, "NOT_RUNNING".to_owned()), "{}", got.body);
+        over
+    };
+    if c.dice.percent(20) {
+        let what = format!("{by} no longer schedules {id}");
+        return Some(Op::ask(what, ("DELETE", &path), &[], &Json::Null, move |c, got| {
+            if !over(c, got) {
+                assert_eq!(got.status, 200, "{}", got.body);
+                c.delayed.retain(|d| d.of != Some((owner, id)));
+                c.rewrite(owner, id);
+            }
+        }));
+    }
+    let at = c.world.now + Span::millis(c.dice.between(0, DELAY.as_millis()));
+    let number = c.number();
+    let body = json!({ "scheduleType": "future_send", "fireAt": at.iso(), "targetUrl": url, "payload": number });
+    Some(Op::ask(format!("{by} schedules {id}: {body}"), ("PUT", &path), &[], &body, move |c, got| {
+        if refuses(c, target, got) || over(c, got) {
+            return;
+        }
+        assert_eq!(got.status, 200, "{}", got.body);
+        let due = at.max(c.world.now);
+        c.delayed.retain(|d| d.of != Some((owner, id)));
+        c.delayed.push(Delayed { asked: due, due, entity: target, number, waits: false, of: Some((owner, id)) });
+        c.rewrite(owner, id);
+    }))
+}
+
+/// A tag that was never set so.
+pub(super) fn tag(c: &mut Cluster) -> Option<Op> {
+    let entity = some(c)?;
+    let key = c.dice.pick(&["a", "b"])?;
+    let (value, url) = (c.number().to_string(), c.entities[entity].url.clone());
+    let path = format!("/_electric/entities{url}/tags/{key}");
+    Some(Op::ask(format!("tag {key} of {url}"), ("POST", &path), &[], &json!({ "value": value }), move |c, got| {
+        if refuses(c, entity, got) {
+            return;
+        }
+        if c.entities[entity].locked.is_some() {
+            assert_eq!((got.status, got.code()), (409, "FORK_IN_PROGRESS".to_owned()), "{}", got.body);
+            return;
+        }
+        assert_eq!(got.status, 200, "{}", got.body);
+        c.changed(&url, Author::Server, &[Change::of("tags", key)]);
+    }))
 }
 
 /// Whether the entity takes no messages, which is then what it must have said.
@@ -157,6 +213,8 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("inbox"),
         Condition::Named("note"),
         Condition::Named("run"),
+        Condition::Named("tags"),
+        Condition::Named("manifest"),
     ])?;
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
     let terms = Terms::some(c);

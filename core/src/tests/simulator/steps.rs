@@ -19,9 +19,11 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 37] = [
+const STEPS: [Step; 39] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
+    asks("schedule", 5, people::schedule),
+    asks("tag", 3, people::tag),
     asks("signal", 5, people::signal),
     asks("register", 7, people::register),
     asks("unregister", 1, people::unregister),
@@ -83,6 +85,18 @@ const fn happens(name: &'static str, weight: usize, how: fn(&mut Cluster)) -> St
 /// How likely each step is in one run: some never come, some come often, so that runs differ more than dice do.
 pub(super) fn weights(dice: &mut Dice) -> Vec<usize> {
     STEPS.iter().chain(&BESIDES).map(|step| step.weight * dice.pick(&[0, 1, 1, 1, 1, 3]).unwrap_or(1)).collect()
+}
+
+/// What may come between an append and the last of those that it concerns: where that takes several turns, nobody can say
+/// who is told.
+const MUDDLES: [&str; 6] =
+    ["together", "in vain", "the disk is full", "the clock steps back", "the host is late", "trap"];
+
+/// The same where an append is told a few at a time.
+pub(super) fn weights_of_a_slow_one(dice: &mut Dice) -> Vec<usize> {
+    let all = weights(dice);
+    let muddles = |step: &Step| MUDDLES.contains(&step.name);
+    STEPS.iter().chain(&BESIDES).zip(all).map(|(step, weight)| if muddles(step) { 0 } else { weight }).collect()
 }
 
 /// The names of all steps.
