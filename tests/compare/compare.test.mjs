@@ -14,6 +14,15 @@ const names = ['native', 'wasm', 'worker']
 const transport = ['date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length']
 const price = ['reveille-rows-written', 'reveille-statements']
 
+// An object bills a partial index only where it has an entry. The others compute a price, and always count it, so these
+// are dearer there by one: a send later that no manifest has, a dispatch without a runner.
+const cheaperOnAnObject = new Set([
+  'POST /_electric/entities/task/later/send',
+  'PUT /__ds/subscriptions/told%20of',
+  'PUT /__ds/subscriptions/pulled',
+  'PUT /_electric/entities/task/hooked',
+])
+
 const hosts = {}
 const told = []
 let hook
@@ -50,6 +59,7 @@ for (const [title, play] of Object.entries(chapters)) {
 for (const header of price) {
   test(`the hosts answer at the same price: ${header}`, (t) => {
     const differences = []
+    const cheaper = new Set()
     let count = 0
     for (const sessions of told) {
       for (const [index, { line, answer }] of sessions[0].exchanges.entries()) {
@@ -57,12 +67,17 @@ for (const header of price) {
         if (answer?.status === 500) continue
         const numbers = sessions.map(({ exchanges }) => exchanges[index]?.price?.[header])
         count++
+        if (header === 'reveille-rows-written' && cheaperOnAnObject.has(line) && numbers[2] === numbers[0] - 1) {
+          cheaper.add(line)
+          numbers[2] = numbers[0]
+        }
         if (new Set(numbers).size > 1) differences.push(`${line}: ${names.map((name, n) => `${name} ${numbers[n]}`).join(', ')}`)
       }
     }
     t.diagnostic(`${count} exchanges`)
     assert.ok(count > 0)
     assert.equal(differences.join('\n'), '')
+    if (header === 'reveille-rows-written') assert.deepEqual(cheaper, cheaperOnAnObject)
   })
 }
 
