@@ -67,7 +67,7 @@ for (const header of price) {
         if (answer?.status === 500) continue
         const numbers = sessions.map(({ exchanges }) => exchanges[index]?.price?.[header])
         count++
-        if (header === 'reveille-rows-written' && cheaperOnAnObject.has(line) && numbers[2] === numbers[0] - 1) {
+        if (header === 'reveille-rows-written' && cheaperOnAnObject.has(line) && Number(numbers[2]) === Number(numbers[0]) - 1) {
           cheaper.add(line)
           numbers[2] = numbers[0]
         }
