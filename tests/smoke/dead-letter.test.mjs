@@ -37,7 +37,8 @@ async function fail(w, all, times) {
 
 /** Once it is known what became of the last delivery: how often it failed in a row, and when the next is due. */
 async function failed(w, url, hook) {
-  const { attempt, attempts = attempt, until } = (await w.explain(url)).last.at(-1)
+  const { what, attempt, attempts = attempt, until } = (await w.explain(url)).last.at(-1)
+  assert.notEqual(what, 'emitted', 'it is on its way')
   assert.equal(attempts, (hook.failures ?? 0) + 1)
   Object.assign(hook, { failures: attempts, due: until && Date.parse(until) })
 }
