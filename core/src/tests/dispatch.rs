@@ -2,10 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::world::World;
+use super::world::{World, exec, explain, send};
 use crate::dispatch::Budget;
 use crate::limits::DELIVERIES;
-use crate::store::{Sql, Value};
+use crate::store::Sql as _;
 use crate::{Config, Span};
 
 fn finish(key: &str) -> Json {
@@ -21,20 +21,6 @@ fn steps(w: &mut World, url: &str) -> Vec<Json> {
     let got = w.get(&format!("/_reveille/entities{url}/journal"));
     assert_eq!(got.status, 200, "{}", got.body);
     got.json()["steps"].as_array().expect("steps").clone()
-}
-
-fn explain(w: &mut World, url: &str) -> Json {
-    let got = w.get(&format!("/_reveille/entities{url}/explain"));
-    assert_eq!(got.status, 200, "{}", got.body);
-    got.json()
-}
-
-fn send(w: &mut World, url: &str) {
-    assert_eq!(w.post(&format!("/_electric/entities{url}/send"), &json!({ "payload": 1 })).status, 200);
-}
-
-fn exec(w: &World, sql: &'static str) {
-    w.engine.sql().run(sql, &[] as &[Value<'_>], &mut |_| Ok(())).expect("runs");
 }
 
 /// Entities `a` and `b` of a webhook type; `a` wakes when a run of `b` ends.

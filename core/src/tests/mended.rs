@@ -2,24 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::world::World;
+use super::world::{World, exec, explain, send};
 use crate::egress::Policy;
-use crate::store::{Sql, Value};
 use crate::{Config, Span};
-
-fn explain(w: &mut World, url: &str) -> Json {
-    let got = w.get(&format!("/_reveille/entities{url}/explain"));
-    assert_eq!(got.status, 200, "{}", got.body);
-    got.json()
-}
-
-fn send(w: &mut World, url: &str) {
-    assert_eq!(w.post(&format!("/_electric/entities{url}/send"), &json!({ "payload": 1 })).status, 200);
-}
-
-fn exec(w: &World, sql: &'static str) {
-    w.engine.sql().run(sql, &[] as &[Value<'_>], &mut |_| Ok(())).expect("runs");
-}
 
 fn problems(w: &mut World) -> Vec<String> {
     let found = w.get("/_reveille/check").json();

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::driver::Memory;
 use crate::effect::{Answer, Effect, EffectId, Fetch};
 use crate::http::Request;
+use crate::store::{Sql as _, Value};
 use crate::tenant::Principal;
 use crate::{Command, Config, Engine, Entropy, Reply, Span, Ticket, Time, Turn};
 
@@ -212,4 +213,21 @@ pub(super) fn got(turn: Turn) -> Got {
         headers: response.headers,
         body: String::from_utf8(response.body).expect("text"),
     }
+}
+
+/// What the server says of an entity, and why.
+pub(super) fn explain(w: &mut World, url: &str) -> Json {
+    let got = w.get(&format!("/_reveille/entities{url}/explain"));
+    assert_eq!(got.status, 200, "{}", got.body);
+    got.json()
+}
+
+/// Sends an entity a message.
+pub(super) fn send(w: &mut World, url: &str) {
+    assert_eq!(w.post(&format!("/_electric/entities{url}/send"), &json!({ "payload": 1 })).status, 200);
+}
+
+/// Changes the database behind the engine's back.
+pub(super) fn exec(w: &World, sql: &'static str) {
+    w.engine.sql().run(sql, &[] as &[Value<'_>], &mut |_| Ok(())).expect("runs");
 }
