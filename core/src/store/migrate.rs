@@ -6,8 +6,12 @@ use crate::entropy::Entropy;
 use crate::time::Time;
 
 /// The steps, oldest first; a database of version `n` has run the first `n`.
-const STEPS: [&str; 3] =
-    [include_str!("migrations/001.sql"), include_str!("migrations/002.sql"), include_str!("migrations/003.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("migrations/001.sql"),
+    include_str!("migrations/002.sql"),
+    include_str!("migrations/003.sql"),
+    include_str!("migrations/004.sql"),
+];
 
 /// Brings the database up to date, makes what a fresh one needs, and reads its clock.
 pub(crate) fn open(sql: &dyn Sql, now: Time, entropy: &Entropy) -> Result<Clock, SqlError> {
