@@ -29,8 +29,8 @@ pub struct Config {
     pub stream_root: String,
     /// How many wakes an entity may begin before it is slowed down.
     pub wakes: Budget,
-    /// How many registrations an append is evaluated against in its own transaction, and in each that follows: 64 on a
-    /// Durable Object.
+    /// How many registrations an append is evaluated against in its own transaction, and in each that follows, and how many
+    /// matches are told there: 64 on a Durable Object.
     pub fan_out: usize,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
@@ -132,6 +132,12 @@ impl Config {
     #[must_use]
     pub fn serve(auth: Authentication) -> Self {
         Self { auth, egress: egress::Policy::serve(), ..Self::dev() }
+    }
+
+    /// How many of the fetches in flight may ask for shapes: such a question waits for changes, and what is delivered must
+    /// not wait for it.
+    pub(crate) fn shapes_at_once(&self) -> usize {
+        (self.fetches / 2).max(1)
     }
 
     /// Whether this is a development server, whose `/_reveille/dev` routes exist.

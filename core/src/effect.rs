@@ -36,6 +36,8 @@ pub struct Fetch {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Which headers of the answer are brought back, in lower case.
+    pub wanted: &'static [&'static str],
     /// How long it may take, answer included.
     pub time_limit: Span,
     /// How many bytes of the answer are read.
@@ -50,8 +52,18 @@ pub type Fetched = Result<Answer, String>;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// Of the headers that were wanted those that came, by their names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body, at most `size_limit` bytes.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header that was wanted.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// Names an effect between the engine and the host. Its text form is opaque to hosts.
@@ -68,6 +80,13 @@ pub enum EffectId {
     },
     /// What a parked command waits for.
     Pending(u64),
+    /// A question for what has changed of a shape: the shape's row, and which question.
+    Shape {
+        /// The shape's row.
+        shape: i64,
+        /// Which question.
+        turn: i64,
+    },
 }
 
 impl fmt::Display for EffectId {
@@ -77,6 +96,7 @@ impl fmt::Display for EffectId {
                 write!(f, "delivery:{subscription}:{generation}:{attempt}")
             }
             Self::Pending(number) => write!(f, "pending:{number}"),
+            Self::Shape { shape, turn } => write!(f, "shape:{shape}:{turn}"),
         }
     }
 }
@@ -97,6 +117,7 @@ impl FromStr for EffectId {
             Some("delivery") => {
                 Ok(Self::Delivery { subscription: number()?, generation: number()?, attempt: number()? })
             }
+            Some("shape") => Ok(Self::Shape { shape: number()?, turn: number()? }),
             Some("pending") => Ok(Self::Pending(u64::try_from(number()?).map_err(|_| NotAnEffect)?)),
             _ => Err(NotAnEffect),
         }
@@ -151,10 +172,14 @@ mod tests {
 
     #[test]
     fn names_survive_the_boundary() {
-        for id in [EffectId::Delivery { subscription: 12, generation: 3, attempt: 1 }, EffectId::Pending(9)] {
+        for id in [
+            EffectId::Delivery { subscription: 12, generation: 3, attempt: 1 },
+            EffectId::Pending(9),
+            EffectId::Shape { shape: 7, turn: 4 },
+        ] {
             assert_eq!(id.to_string().parse::<EffectId>().expect("parses"), id);
         }
-        for bad in ["", "delivery:1:2", "pending:-1", "pending:x", "other:1"] {
+        for bad in ["", "delivery:1:2", "pending:-1", "pending:x", "shape:1", "other:1"] {
             assert!(bad.parse::<EffectId>().is_err(), "{bad}");
         }
     }

@@ -308,7 +308,7 @@ impl<S: Sql> Engine<S> {
     /// Runs one row in a transaction of its own, after it was pushed back in another.
     fn run_carefully(&mut self, row: &Timer, now: Time, entropy: Entropy, turn: &mut Turn) -> Result<(), SqlError> {
         let mut pushed = Ok(None);
-        let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.free_slots());
+        let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.slots());
         self.sql.transaction(&mut || {
             let tx = batch.tx(entropy.part("push back", 0));
             pushed = schedule::push_back(&tx, row, "the instance trapped");
@@ -361,7 +361,7 @@ impl<S: Sql> Engine<S> {
                     self.memory.in_flight.remove(effect);
                     let parked = match effect {
                         EffectId::Pending(number) => self.memory.pending.remove(number),
-                        EffectId::Delivery { .. } => None,
+                        EffectId::Delivery { .. } | EffectId::Shape { .. } => None,
                     };
                     if let Some((ticket, pending)) = parked {
                         turn.replies.push((ticket, pending.dress(Reply::Whole(unavailable()))));
@@ -383,7 +383,7 @@ impl<S: Sql> Engine<S> {
         now: Time,
         work: impl Fn(&Batch<'_>, usize) -> (Scratch, Fate),
     ) -> Result<Vec<Turn>, usize> {
-        let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.free_slots());
+        let batch = Batch::new(&self.sql, &self.config, &self.memory, now, self.slots());
         let before = self.sql.written();
         let mut done: Vec<Scratch> = Vec::with_capacity(n);
         let mut spoiled = false;
@@ -446,6 +446,11 @@ impl<S: Sql> Engine<S> {
             }
         }
         Turn { replies: scratch.replies, effects: scratch.effects, next_deadline, cost: scratch.cost }
+    }
+
+    fn slots(&self) -> Slots {
+        let asked = self.memory.in_flight.keys().filter(|id| matches!(id, EffectId::Shape { .. })).count();
+        Slots::new(self.free_slots(), self.config.shapes_at_once().saturating_sub(asked))
     }
 
     fn free_slots(&self) -> usize {

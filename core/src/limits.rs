@@ -70,10 +70,32 @@ pub const TAG: usize = 4096;
 pub const MEMBERSHIPS: i64 = 1000;
 /// How many entities a new one looks at together.
 pub const MEMBERS_AT_ONCE: usize = 256;
+/// The most shapes that are followed.
+pub const SHAPES: i64 = 1000;
+/// The longest URL of a shape, with all that defines it.
+pub const SHAPE_URL: usize = 16 << 10;
+/// The longest handle, offset or cache key of a shape.
+pub const SHAPE_TEXT: usize = 1024;
+/// The longest description of a shape's columns.
+pub const SHAPE_COLUMNS: usize = 256 << 10;
+/// The largest page of a shape: servers cut them at about ten megabytes.
+pub const SHAPE_PAGE: usize = 12 << 20;
+/// How many changes of it are appended together.
+pub const SHAPE_CHANGES: usize = 256;
+/// How deep the arrays of a shape's values may nest: Postgres has six.
+pub const SHAPE_DIMENSIONS: usize = 6;
+/// How long a question for changes may take, the wait for them included.
+pub const SHAPE_TIME: Span = Span::secs(40);
+/// How long the question may take whether a URL is a shape's.
+pub const SHAPE_PROBE: Span = Span::secs(10);
+/// The longest wait before a shape that fails is asked again.
+pub const SHAPE_BACKOFF: Span = Span::secs(30);
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
-/// How many registrations are looked at together.
+/// How many registrations are looked at together, and how many matches are told.
 pub const FAN_OUT: usize = 256;
+/// How many events are held against a condition together.
+pub const LOOKS: usize = 65_536;
 /// The most `Fetch` effects that one turn may carry.
 pub const EFFECTS_A_TURN: usize = 32;
 /// The most requests that may wait for an effect.

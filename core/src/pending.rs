@@ -4,6 +4,7 @@ use crate::effect::{Fetch, Fetched};
 use crate::engine::{Done, Reply};
 use crate::entity::register::Discovery;
 use crate::http::{Error, dress};
+use crate::observe::pg_sync::Probe;
 use crate::store::Tx;
 use crate::time::Time;
 
@@ -12,6 +13,8 @@ use crate::time::Time;
 pub(crate) enum Pending {
     /// A type's registration waits for what its serve endpoint says about it.
     Discover(Discovery),
+    /// A shape that is to be followed waits for the shape's first answer.
+    Probe(Box<Probe>),
 }
 
 impl Pending {
@@ -19,6 +22,7 @@ impl Pending {
     pub(crate) fn fetch(&self, number: u64) -> Fetch {
         match self {
             Self::Discover(discovery) => discovery.fetch(number),
+            Self::Probe(probe) => probe.fetch(number),
         }
     }
 
@@ -26,6 +30,7 @@ impl Pending {
     pub(crate) fn deadline(&self) -> Time {
         match self {
             Self::Discover(discovery) => discovery.deadline,
+            Self::Probe(probe) => probe.deadline,
         }
     }
 
@@ -33,6 +38,7 @@ impl Pending {
     pub(crate) fn resume(&self, tx: &Tx<'_>, result: &Fetched) -> Result<Done, Error> {
         match self {
             Self::Discover(discovery) => discovery.resume(tx, result),
+            Self::Probe(probe) => probe.resume(tx, result),
         }
     }
 
@@ -41,6 +47,7 @@ impl Pending {
         if let Reply::Whole(response) = &mut reply {
             match self {
                 Self::Discover(_) => dress(response, "/_electric/entity-types"),
+                Self::Probe(_) => dress(response, "/_electric/pg-sync/register"),
             }
         }
         reply

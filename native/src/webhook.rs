@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -95,12 +96,15 @@ impl Clients {
         } else {
             self.plain.request(request).await
         };
-        read(response.map_err(|error| reason(&error))?, fetch.size_limit).await
+        read(response.map_err(|error| reason(&error))?, fetch.wanted, fetch.size_limit).await
     }
 }
 
-async fn read(response: Response<Incoming>, limit: usize) -> Fetched {
+async fn read(response: Response<Incoming>, wanted: &[&str], limit: usize) -> Fetched {
     let status = response.status().as_u16();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let header = |name: &&str| Some(((*name).to_owned(), response.headers().get(*name).map(text)?));
+    let headers = wanted.iter().filter_map(header).collect();
     let mut incoming = response.into_body();
     let mut body = Vec::with_capacity(usize::try_from(incoming.size_hint().lower()).unwrap_or(limit).min(limit));
     while let Some(frame) = incoming.frame().await {
@@ -110,7 +114,7 @@ async fn read(response: Response<Incoming>, limit: usize) -> Fetched {
             break;
         }
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers, body })
 }
 
 /// What went wrong, down to its root, in words that hold nothing of the request that could be secret: at most the host.
@@ -183,6 +187,7 @@ mod tests {
             url,
             headers: vec![("content-type", "application/json".to_owned())],
             body: b"{}".to_vec(),
+            wanted: &["x-kept"],
             time_limit: Span::millis(500),
             size_limit: 8,
         }
@@ -219,6 +224,13 @@ mod tests {
         let (address, _) = server("HTTP/1.1 500 No\r\ncontent-length: 20\r\n\r\n01234567890123456789");
         let answer = clients.fetch(to(format!("http://{address}/hook"))).await.unwrap();
         assert_eq!((answer.status, answer.body.as_slice()), (500, &b"01234567"[..]));
+    }
+
+    #[tokio::test]
+    async fn headers_come_back_that_are_wanted() {
+        let (address, _) = server("HTTP/1.1 200 OK\r\nX-Kept: é\r\nx-other: 1\r\ncontent-length: 0\r\n\r\n");
+        let answer = dev().fetch(to(format!("http://{address}/hook"))).await.unwrap();
+        assert_eq!(answer.headers, [("x-kept".to_owned(), "é".to_owned())]);
     }
 
     #[tokio::test]

@@ -195,11 +195,11 @@ export class Host {
   async #perform(effect, generation) {
     let outcome
     try {
-      const { method, url, headers, body, timeLimit } = effect
+      const { method, url, headers, body, wanted, timeLimit } = effect
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeLimit)])
       const fetch = this.#fetch
       const response = await fetch(url, { method, headers: pairs(headers), body: body.length ? body : undefined, redirect: 'manual', signal })
-      outcome = new Answered(effect.id, generation, response.status, await readAtMost(response, effect.sizeLimit))
+      outcome = new Answered(effect.id, generation, response.status, kept(response.headers, wanted), await readAtMost(response, effect.sizeLimit))
     } catch (error) {
       outcome = new Unanswered(effect.id, generation, reason(error))
     }
@@ -293,12 +293,12 @@ class Ask {
 
 /** The answer to a fetch. */
 class Answered {
-  constructor(effect, generation, status, body) {
-    Object.assign(this, { effect, generation, status, body })
+  constructor(effect, generation, status, headers, body) {
+    Object.assign(this, { effect, generation, status, headers, body })
   }
 
   put(tenant, generation) {
-    tenant.answered(this.effect, this.generation !== generation, this.status, this.body)
+    tenant.answered(this.effect, this.generation !== generation, this.status, this.headers, this.body)
   }
 
   // Nobody waits for it. Its row does, and tries again when its lease ends.
@@ -347,8 +347,8 @@ class Turns {
     this.replies.push([ticket, { status, headers, body }])
   }
 
-  fetch(id, method, url, headers, body, timeLimit, sizeLimit) {
-    this.fetches.push({ id, method, url, headers, body, timeLimit, sizeLimit })
+  fetch(id, method, url, headers, body, wanted, timeLimit, sizeLimit) {
+    this.fetches.push({ id, method, url, headers, body, wanted, timeLimit, sizeLimit })
   }
 
   notify(topic, from, to, bytes) {
@@ -363,6 +363,12 @@ class Turns {
   failed(message) {
     this.failure = message
   }
+}
+
+/** Of an answer's headers those that are wanted, as lines. */
+function kept(headers, wanted) {
+  const line = (name) => (headers.has(name) ? `${name}: ${headers.get(name)}\n` : '')
+  return wanted.split(' ').map((name) => (name ? line(name) : '')).join('')
 }
 
 function reason(error) {

@@ -57,7 +57,7 @@ pub(crate) struct Handle<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(sql: &'a dyn Sql, config: &'a Config, memory: &'a Memory, now: Time, slots: usize) -> Self {
+    pub(super) fn new(sql: &'a dyn Sql, config: &'a Config, memory: &'a Memory, now: Time, slots: Slots) -> Self {
         let clock = memory.clock.get();
         Self {
             sql,
@@ -66,7 +66,7 @@ impl<'a> Batch<'a> {
             now,
             txid: clock.txid + 1,
             serial: Cell::new(clock.serial),
-            slots: Slots::new(slots),
+            slots,
             next_pending: Cell::new(memory.next_pending),
             landed: RefCell::default(),
         }
@@ -212,13 +212,21 @@ impl<'a> Batch<'a> {
             return Fate::Done;
         }
         self.landed.borrow_mut().push(effect.clone());
-        self.slots.give_back();
+        self.slots.give_back(effect);
         scratch.landed.push(effect.clone());
         let handle = self.handle(entropy);
         match effect {
             EffectId::Delivery { .. } => {
                 let ended = handle.nested(scratch, |tx| {
                     Ok(crate::subscription::delivered(tx, effect, result).map(|()| Done::nothing())?)
+                });
+                if matches!(ended, Ended::Spoiled) {
+                    return Fate::Spoiled;
+                }
+            }
+            EffectId::Shape { shape, turn } => {
+                let ended = handle.nested(scratch, |tx| {
+                    Ok(crate::observe::pg_sync::answered(tx, *shape, *turn, result).map(|()| Done::nothing())?)
                 });
                 if matches!(ended, Ended::Spoiled) {
                     return Fate::Spoiled;
@@ -295,7 +303,7 @@ impl Handle<'_> {
     /// stays only when it is kept.
     pub(crate) fn nested(&self, scratch: &mut Scratch, work: impl Fn(&Tx<'_>) -> Result<Done, Error>) -> Ended {
         let batch = self.batch;
-        let slots = batch.slots.save();
+        let slots = batch.slots.clone();
         let tx = batch.tx(*self.entropy);
         let mut answer = None;
         let ended = batch.sql.transaction(&mut || {
@@ -314,7 +322,7 @@ impl Handle<'_> {
             scratch.rekeyed |= left.rekeyed;
             return Ended::Kept(done);
         }
-        batch.slots.restore(slots);
+        batch.slots.restore(&slots);
         match (answer, ended) {
             (Some(Ok(Err(error))), Ok(())) => match error {
                 Error::Store(_) if batch.sql.intact() != Some(true) => Ended::Spoiled,
@@ -341,16 +349,17 @@ pub(crate) enum Ended {
     Spoiled,
 }
 
-/// How many fetches may start: in all, and in one turn.
-#[derive(Debug)]
+/// How many fetches may start: in all, for shapes, and in one turn.
+#[derive(Clone, Debug)]
 pub(crate) struct Slots {
     free: Cell<usize>,
+    shapes: Cell<usize>,
     turn: Cell<usize>,
 }
 
 impl Slots {
-    pub(crate) fn new(free: usize) -> Self {
-        Self { free: Cell::new(free), turn: Cell::new(EFFECTS_A_TURN) }
+    pub(crate) fn new(free: usize, shapes: usize) -> Self {
+        Self { free: Cell::new(free), shapes: Cell::new(shapes), turn: Cell::new(EFFECTS_A_TURN) }
     }
 
     fn begin_turn(&self) {
@@ -361,26 +370,41 @@ impl Slots {
         self.free.get()
     }
 
-    fn give_back(&self) {
+    fn give_back(&self, effect: &EffectId) {
         self.free.set(self.free.get() + 1);
+        if matches!(effect, EffectId::Shape { .. }) {
+            self.shapes.set(self.shapes.get() + 1);
+        }
     }
 
-    fn save(&self) -> (usize, usize) {
-        (self.free.get(), self.turn.get())
-    }
-
-    fn restore(&self, (free, turn): (usize, usize)) {
-        self.free.set(free);
-        self.turn.set(turn);
+    fn restore(&self, saved: &Self) {
+        self.free.swap(&saved.free);
+        self.shapes.swap(&saved.shapes);
+        self.turn.swap(&saved.turn);
     }
 
     /// Takes one, if there is one.
     pub(crate) fn take(&self) -> bool {
-        let (free, turn) = self.save();
+        let (free, turn) = (self.free.get(), self.turn.get());
         if free == 0 || turn == 0 {
             return false;
         }
-        self.restore((free - 1, turn - 1));
+        self.free.set(free - 1);
+        self.turn.set(turn - 1);
         true
+    }
+
+    /// Whether shapes hold all that they may: their questions wait for changes, and deliveries must not wait for them.
+    pub(crate) fn shapes_are_full(&self) -> bool {
+        self.shapes.get() == 0
+    }
+
+    /// Takes one for a shape, if there is one.
+    pub(crate) fn take_for_shape(&self) -> bool {
+        let taken = !self.shapes_are_full() && self.take();
+        if taken {
+            self.shapes.set(self.shapes.get() - 1);
+        }
+        taken
     }
 }

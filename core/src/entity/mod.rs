@@ -4,6 +4,7 @@ pub(crate) mod collection;
 mod composer;
 mod inbox;
 pub(crate) mod kill;
+pub(crate) mod manifest_row;
 pub(crate) mod register;
 mod save;
 pub(crate) mod scheduled;

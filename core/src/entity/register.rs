@@ -97,6 +97,7 @@ impl Discovery {
             url: self.endpoint.clone(),
             headers: Vec::new(),
             body: Vec::new(),
+            wanted: &[],
             time_limit: FETCH_TIME,
             size_limit: ANSWER,
         }

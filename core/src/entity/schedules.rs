@@ -8,13 +8,12 @@ use serde_json::{Value as Json, json};
 
 use super::send::NotAcceptingWrites;
 use super::show::{EntityNotFound, find};
-use super::validate;
+use super::{manifest_row, validate};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, Tx};
-use crate::stream::{Cause, Class, Content, write};
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
 
@@ -133,7 +132,7 @@ fn send_row(id: &str, at: Time, target: &str, by: &Principal, message_type: Opti
     row
 }
 
-/// Appends the row; what it stands for follows in the same transaction.
+/// Writes a schedule's row: 200 `{"txid"}`.
 fn write_row(
     tx: &Tx<'_>,
     by: &Principal,
@@ -142,14 +141,7 @@ fn write_row(
     operation: &str,
     value: Option<&str>,
 ) -> Result<Done, Error> {
-    let stream = tx.stream_by_id(entity.id)?.filter(|s| !s.closed);
-    let mut stream = stream.ok_or(NotAcceptingWrites)?;
-    let txid = tx.draw.uuid();
-    let headers = json!({ "operation": operation, "timestamp": tx.now.iso(), "txid": txid });
-    let value = value.map_or(String::new(), |value| format!("\"value\":{value},"));
-    let event = format!(r#"{{"type":"manifest","key":{},{value}"headers":{headers}}}"#, json!(key(id)));
-    let cause = Cause { asked_by: Some(by), ..Cause::outside(Class::Named) };
-    write(tx, &mut stream, &Content::Json(vec![&event]), cause)?;
+    let txid = manifest_row::write_row(tx, by, entity, &key(id), operation, value)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
 

@@ -29,7 +29,7 @@ pub(super) fn invalid(complaints: &[Complaint]) -> Refusal {
 }
 
 /// What of a body does not have a form of ours.
-pub(super) fn form(form: &str, value: &RawValue) -> Vec<Complaint> {
+pub(crate) fn form(form: &str, value: &RawValue) -> Vec<Complaint> {
     check(&mut Schema::of(form), value, &mut Budget::default())
 }
 

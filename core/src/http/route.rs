@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 57] = [
+static ROUTES: [Route; 59] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -100,8 +100,14 @@ static ROUTES: [Route; 57] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),
     write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::delete),
+    write(
+        Method::DELETE,
+        "/_electric/entities/{type}/{id}/pg-sync-observations/{reference}",
+        observe::pg_sync::unobserve,
+    ),
     write(Method::POST, "/_electric/observations/cron/ensure-stream", schedule::ticks::ensure_stream),
     write(Method::POST, "/_electric/observations/entities/ensure-stream", observe::members::ensure_stream),
+    write(Method::POST, "/_electric/pg-sync/register", observe::pg_sync::register),
     write(Method::POST, "/_electric/wake", wake::register::register),
     write(Method::POST, "/_electric/wake/unregister", wake::register::unregister),
     open(write(Method::POST, "/_electric/wake-callbacks/{wake}", callback::callback)),
@@ -199,7 +205,8 @@ pub(crate) fn is_subscription(config: &Config, path: &str) -> bool {
 
 /// Whether a path below the stream root is one at which a stream can stand.
 pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
-    let control = is_under(below, "/_electric") && !below.starts_with("/_electric/shared-state/");
+    let streams = ["/_electric/shared-state/", "/_electric/pg-sync/"];
+    let control = is_under(below, "/_electric") && !streams.iter().any(|prefix| below.starts_with(prefix));
     let reserved = config.stream_root.is_empty() && (control || is_under(below, "/_reveille"));
     // Where the native host tells its metrics, no other host has a stream either.
     let metrics = config.stream_root.is_empty() && below == "/metrics";
@@ -212,6 +219,11 @@ fn elsewhere(config: &Config, method: &Method, below: &str) -> Handler {
         return Handler::Read(no_control_route);
     }
     if !is_stream(config, below) {
+        return Handler::Read(nothing);
+    }
+    // What the control plane writes there, others only read; and where it has a route, there is no stream.
+    let control = below.starts_with("/_electric/pg-sync/");
+    if control && (!matches!(*method, Method::GET | Method::HEAD) || is_under(below, "/_electric/pg-sync/register")) {
         return Handler::Read(nothing);
     }
     match method.as_str() {

@@ -1,6 +1,8 @@
-//! Observation: streams that the server writes about what others do. Today those of entities that have some tags.
+//! Observation: streams that the server writes about what others do: which entities have some tags, and what changes in a
+//! shape of a Postgres table.
 
 pub(crate) mod members;
+pub(crate) mod pg_sync;
 mod reference;
 
 pub use reference::{fnv64, membership_ref};

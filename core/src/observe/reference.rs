@@ -22,18 +22,24 @@ pub fn membership_ref(tags: &BTreeMap<String, String>, by: &Principal) -> String
     format!("{}-{}", fnv64(&stringify(tags)), fnv64(&who))
 }
 
-/// The tags as JavaScript writes them: keys by their UTF-16 code units, but those first, by their size, that are indices
-/// of an array.
+/// The tags as JavaScript writes them.
 pub(super) fn stringify(tags: &BTreeMap<String, String>) -> String {
-    let mut sorted: Vec<_> = tags.iter().collect();
+    let sorted = object(tags.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let members: Vec<String> = sorted.iter().map(|(k, v)| format!("{}:{}", json!(k), json!(v))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// Members in the order in which JavaScript lists them once they are sorted: by their UTF-16 code units, but those first,
+/// by their size, that are indices of an array.
+pub(super) fn object(members: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut sorted: Vec<_> = members.collect();
     sorted.sort_by(|(a, _), (b, _)| match (index(a), index(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         (Some(_), None) => std::cmp::Ordering::Less,
         (None, Some(_)) => std::cmp::Ordering::Greater,
         (None, None) => a.encode_utf16().cmp(b.encode_utf16()),
     });
-    let members: Vec<String> = sorted.into_iter().map(|(k, v)| format!("{}:{}", json!(k), json!(v))).collect();
-    format!("{{{}}}", members.join(","))
+    sorted
 }
 
 /// A key that is an index of an array: below 2^32 − 1, without leading zeros.

@@ -71,6 +71,7 @@ pub(crate) fn push_back(tx: &Tx<'_>, row: &Timer, reason: &str) -> Result<Option
         match row.kind {
             TimerKind::Subscription => subscription::rearmed(tx, row.subject, later.due_at)?,
             TimerKind::Expire => stream::rearmed(tx, row.subject, later.due_at)?,
+            TimerKind::Shape => observe::pg_sync::rearmed(tx, row.subject, later.due_at)?,
             _ => {}
         }
         tx.write_timer(&later, Some(reason))?;
@@ -100,6 +101,7 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
         TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
         TimerKind::Members => Ok(observe::members::fill(tx, row.subject)?),
+        TimerKind::Shape => Ok(observe::pg_sync::due(tx, row.subject, row.due_at)?),
         TimerKind::FanOut => Ok(wake::fan_out::due(tx, row.subject)?),
         TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),

@@ -1,7 +1,7 @@
 //! The schema and how an older one becomes the newest. Every step is one transaction; its version is a row.
 
 use super::sql::{Sql, SqlError, Verdict};
-use super::{Clock, setting};
+use super::{Clock, pg_sync, setting};
 use crate::entropy::Entropy;
 use crate::time::Time;
 
@@ -39,7 +39,9 @@ pub(crate) fn open(sql: &dyn Sql, now: Time, entropy: &Entropy) -> Result<Clock,
                 sql.run("UPDATE schema_version SET version = version + 1", &[], &mut |_| Ok(()))?;
             }
         }
-        Clock::read(sql)
+        let clock = Clock::read(sql)?;
+        pg_sync::ask_again(sql, clock.now)?;
+        Ok(clock)
     })
 }
 

@@ -36,10 +36,12 @@ pub(crate) enum TimerKind {
     FanOut,
     /// The next entities of a new membership stream.
     Members,
+    /// A shape that is to be asked for changes.
+    Shape,
 }
 
 impl TimerKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -55,10 +57,11 @@ impl TimerKind {
         Self::Cron,
         Self::FanOut,
         Self::Members,
+        Self::Shape,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Subscription => 1,
             Self::Send => 2,
@@ -75,6 +78,7 @@ impl TimerKind {
             Self::Cron => 13,
             Self::FanOut => 14,
             Self::Members => 15,
+            Self::Shape => 16,
         }
     }
 }

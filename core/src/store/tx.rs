@@ -139,6 +139,16 @@ impl<'a> Tx<'a> {
         self.slots.take()
     }
 
+    /// Takes a slot for a question about a shape, if there is one.
+    pub(crate) fn take_slot_for_shape(&self) -> bool {
+        self.slots.take_for_shape()
+    }
+
+    /// Whether shapes hold as many slots as they may.
+    pub(crate) fn shapes_are_full(&self) -> bool {
+        self.slots.shapes_are_full()
+    }
+
     /// Starts a fetch after the commit.
     pub(crate) fn fetch(&self, fetch: Fetch) {
         self.left.borrow_mut().effects.push(Effect::Fetch(fetch));

@@ -1,6 +1,7 @@
 //! Who may touch a stream: paths that the server owns are guarded by what they belong to.
 
 use crate::http::{Error, Refusal};
+use crate::observe::pg_sync;
 use crate::store::{EntityRow, Read, SqlError};
 use crate::tenant::{Permission, Principal, permission};
 
@@ -11,8 +12,8 @@ pub(crate) enum Owner {
     Entity(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
     Runner(String),
-    /// What the server writes for whoever has this principal URL.
-    Member(String),
+    /// What the server writes for whoever has one of these principal URLs.
+    Members(Vec<String>),
     /// What the server writes for all.
     Server,
     /// Nobody: open to whoever is authenticated.
@@ -32,7 +33,10 @@ impl Owner {
             return Ok(Self::Runner(runner.owner));
         }
         if let Some(reference) = path.strip_prefix("/_entities/") {
-            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Member(m.principal)));
+            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Members(vec![m.principal])));
+        }
+        if let Some(reference) = pg_sync::reference_of(path) {
+            return Ok(Self::Members(followers(read, reference)?));
         }
         if path.starts_with("/_cron/") {
             return Ok(Self::Server);
@@ -44,9 +48,11 @@ impl Owner {
     pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Entity(entity) => permission::check(by, Permission::Read, entity),
-            Self::Runner(owner) | Self::Member(owner) if *owner == by.url() || by.is_system() => Ok(()),
-            Self::Runner(_) | Self::Member(_) => Err(denied("read", path)),
             Self::Nobody | Self::Server => Ok(()),
+            _ if by.is_system() => Ok(()),
+            Self::Runner(owner) if *owner == by.url() => Ok(()),
+            Self::Members(all) if all.contains(&by.url()) => Ok(()),
+            Self::Runner(_) | Self::Members(_) => Err(denied("read", path)),
         }
     }
 
@@ -57,6 +63,13 @@ impl Owner {
             _ => Err(denied("write", path)),
         }
     }
+}
+
+/// Who may read the stream of a shape: who registered it, and whose entity it was registered for.
+fn followers(read: &Read<'_>, reference: &str) -> Result<Vec<String>, SqlError> {
+    let Some(shape) = read.pg_sync(reference)? else { return Ok(Vec::new()) };
+    let entity = shape.entity.as_deref().map(|url| read.entity(url)).transpose()?.flatten();
+    Ok(entity.map(|entity| entity.created_by).into_iter().chain([shape.principal]).collect())
 }
 
 fn denied(what: &str, path: &str) -> Error {

@@ -71,6 +71,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) depth: i64,
     /// Whether it makes subscriptions pending: an announcement on a wake stream does not.
     pub(crate) announces: bool,
+    /// Whether its wakes follow by the timer, because much is written at once.
+    pub(crate) later: bool,
     /// Who asked a route for a row of a manifest: what that stands for is judged as theirs, not as the entity's creator's.
     pub(crate) asked_by: Option<&'a Principal>,
     /// What it is, for the journal.
@@ -80,7 +82,7 @@ pub(crate) struct Cause<'a> {
 impl Cause<'_> {
     /// From outside any claim.
     pub(crate) fn outside(class: Class) -> Self {
-        Self { class, author: None, depth: 0, announces: true, asked_by: None, why: Why::Append }
+        Self { class, author: None, depth: 0, announces: true, later: false, asked_by: None, why: Why::Append }
     }
 
     /// An announcement on a wake stream.

@@ -129,6 +129,7 @@ fn deliver(tx: &Tx<'_>, subscription: &mut SubscriptionRow, links: &[Link], url:
         url,
         headers: vec![("content-type", "application/json".to_owned()), ("webhook-signature", signature)],
         body,
+        wanted: &[],
         time_limit: FETCH_TIME,
         size_limit: ANSWER,
     });
@@ -202,7 +203,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
     match (Owner::of(tx, path)?, kind) {
         (Owner::Nobody, _) | (Owner::Runner(_), Kind::Runner { .. }) => {}
         (Owner::Runner(_), _) => return Ok(Err(format!("the wake stream `{path}` is a runner's"))),
-        (Owner::Member(_) | Owner::Server, _) => return Ok(Err(format!("the wake stream `{path}` is the server's"))),
+        (Owner::Members(_) | Owner::Server, _) => return Ok(Err(format!("the wake stream `{path}` is the server's"))),
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {

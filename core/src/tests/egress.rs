@@ -62,7 +62,7 @@ fn a_manifest_may_not_name_what_may_not_be_called() {
     let policy = json!({ "targets": [{ "type": "webhook", "url": "http://10.0.0.1/" }] });
     let manifest = json!({ "name": "t", "description": "d", "default_dispatch_policy": policy }).to_string();
     let effect = w.fetches.remove(0).id;
-    let result = Ok(Answer { status: 200, body: manifest.into_bytes() });
+    let result = Ok(Answer { status: 200, headers: Vec::new(), body: manifest.into_bytes() });
     let got = got(w.batch(vec![Command::Outcome { effect, result }]).remove(0));
     assert_eq!((got.status, got.code().as_str()), (400, "INVALID_REQUEST"));
     assert_eq!(w.get("/_electric/entity-types").json(), json!([]));

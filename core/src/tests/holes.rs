@@ -76,7 +76,7 @@ fn a_parked_command_is_answered_when_its_commit_fails() {
     let effect = w.fetches.remove(0).id;
     w.engine.sql().fail_commit.set(true);
     let manifest = json!({ "name": "t", "description": "d" }).to_string().into_bytes();
-    let outcome = Command::Outcome { effect, result: Ok(Answer { status: 200, body: manifest }) };
+    let outcome = Command::Outcome { effect, result: Ok(Answer { status: 200, headers: Vec::new(), body: manifest }) };
     let replies: usize = w.batch(vec![outcome]).iter().map(|t| t.replies.len()).sum();
     assert_eq!((replies, w.engine.next_deadline().expect("readable")), (1, None));
 }

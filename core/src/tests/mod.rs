@@ -9,6 +9,7 @@ mod loops;
 mod mended;
 mod properties;
 mod schemas;
+mod shapes;
 mod simulator;
 mod streams;
 mod wakes;

@@ -124,7 +124,7 @@ fn a_manifest_is_admitted_like_a_body() {
         let mut manifest = json!({ "name": "t", "description": "d" });
         manifest.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         let fetch = w.fetches.remove(0);
-        let answer = crate::Answer { status: 200, body: manifest.to_string().into_bytes() };
+        let answer = crate::Answer { status: 200, headers: Vec::new(), body: manifest.to_string().into_bytes() };
         let turns = w.batch(vec![crate::Command::Outcome { effect: fetch.id, result: Ok(answer) }]);
         let got = turns.into_iter().map(super::world::got).next().expect("an answer");
         assert_eq!(got.status, status, "{more} {}", got.body);

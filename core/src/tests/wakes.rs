@@ -355,6 +355,28 @@ fn a_fan_out_goes_on_in_chunks() {
     }
 }
 
+/// One append of very many events: no transaction tells more than so many of them, and each is told once, in order, to
+/// whoever observes them; to who wanted one, one.
+#[test]
+fn an_append_of_many_events_is_told_in_chunks() {
+    let mut w = observing(&json!({ "oneShot": true }));
+    w.put("/_electric/entities/t/b", &json!({}));
+    let wake = json!({ "subscriberUrl": "/t/b", "sourceUrl": "/s", "condition": { "on": "change" } });
+    assert_eq!(w.post("/_electric/wake", &wake).status, 204);
+    let many: Vec<Json> = (0..600).map(|n| note(&n.to_string())[0].clone()).collect();
+    w.ask("POST", "/s", &[("content-type", "application/json")], &json!(many));
+    append(&mut w, "last");
+    let told = |w: &mut World| w.events("/t/b", "wake").iter().flat_map(keys).collect::<Vec<_>>();
+    assert_eq!((told(&mut w).len(), w.events("/t/a", "wake").len()), (255, 1));
+    let mut w = w.restart();
+    w.batch(vec![crate::Command::Tick { budget: 1 }]);
+    assert_eq!(told(&mut w).len(), 511);
+    let mut w = w.restart();
+    w.pass(Span::millis(1));
+    let all: Vec<String> = (0..600).map(|n| n.to_string()).chain(["last".to_owned()]).collect();
+    assert_eq!((told(&mut w), w.events("/t/a", "wake").len()), (all, 1));
+}
+
 /// Children that finish while very many observe one of them: the answer comes with each wake, also with the last.
 #[test]
 fn a_fan_out_carries_the_childs_answer() {

@@ -126,7 +126,7 @@ impl World {
     /// Answers the oldest webhook, and gives its body.
     pub(super) fn answer(&mut self, status: u16, body: &Json) -> Json {
         let fetch = self.fetches.remove(0);
-        self.outcome(fetch.id, Ok(Answer { status, body: body.to_string().into_bytes() }));
+        self.outcome(fetch.id, Ok(Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }));
         serde_json::from_slice(&fetch.body).expect("JSON")
     }
 

@@ -7,8 +7,8 @@ use super::finished::{FinishedChild, answered, bare};
 use super::row::{Wake, row};
 use super::source::{Runs, Source};
 use crate::dispatch::journal;
-use crate::limits::{ANSWERS, DEPTH, SPACING};
-use crate::store::{EntityRow, MAX_INT, MAX_VALUE, Registration, SqlError, TimerKind, Tx};
+use crate::limits::{ANSWERS, DEPTH, LOOKS, SPACING};
+use crate::store::{EntityRow, MAX_INT, MAX_VALUE, Reached, Registration, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, Event, Matched, Offset, Why, write};
 use crate::time::Span;
 
@@ -25,14 +25,17 @@ pub(crate) fn wake(
     if events.is_empty() || cause.class == Class::Never || !source.watched {
         return Ok(());
     }
-    let after = match tx.next_fan_out(&source.name)? {
-        Some(_) => Some(0),
-        None => chunk(tx, source, events, end, runs, &cause, (0, MAX_INT))?,
+    let left = match tx.next_fan_out(&source.name)? {
+        Some(_) => Some(Reached::default()),
+        None if cause.later => Some(Reached::default()),
+        None => chunk(tx, source, events, end, runs, &cause, Reached::default(), MAX_INT)?,
     };
-    after.map_or(Ok(()), |after| fan_out::queue(tx, source, end, runs, &cause, after))
+    left.map_or(Ok(()), |reached| fan_out::queue(tx, source, end, runs, &cause, reached))
 }
 
-/// Evaluates an append against one chunk of the registrations between two. Gives the last of them when there may be more.
+/// Evaluates an append against one chunk of the registrations that were made before another: up to so many of them, so
+/// many matches, and so many events. Says how far it reached when there may be more.
+#[allow(clippy::too_many_arguments, reason = "an append, and a stretch of registrations")]
 pub(super) fn chunk(
     tx: &Tx<'_>,
     source: &Source,
@@ -40,14 +43,24 @@ pub(super) fn chunk(
     end: Offset,
     runs: &Runs,
     cause: &Cause<'_>,
-    (after, before): (i64, i64),
-) -> Result<Option<i64>, SqlError> {
+    from: Reached,
+    before: i64,
+) -> Result<Option<Reached>, SqlError> {
     let mut answers = Answers { runs, known: Vec::new() };
     let size = tx.config.fan_out;
+    let (mut matches, mut looks) = (0, 0);
+    let mut after = from.after;
     let registrations = tx.registrations_on(&source.name, after, before, size)?;
-    for registration in registrations.iter().filter(|r| cause.author != Some(r.subscriber)) {
-        for (index, event) in events.iter().enumerate() {
+    for registration in &registrations {
+        let seen = from.within.filter(|(id, _)| *id == registration.id).map_or(0, |(_, event)| event);
+        let own = cause.author == Some(registration.subscriber);
+        for (index, event) in events.iter().enumerate().skip(if own { events.len() } else { seen }) {
+            if matches >= size || looks >= LOOKS {
+                return Ok(Some(Reached { after, within: Some((registration.id, index)) }));
+            }
+            looks += 1;
             if let Some(found) = evaluate(&registration.condition, event, cause.class) {
+                matches += 1;
                 let position = format!("{end}:{index}");
                 deliver(tx, source, registration, &found, &position, &mut answers, cause.depth)?;
                 if registration.one_shot && tx.registration(registration.id)?.is_none() {
@@ -55,8 +68,9 @@ pub(super) fn chunk(
                 }
             }
         }
+        after = registration.id;
     }
-    Ok(registrations.last().filter(|_| registrations.len() == size).map(|last| last.id))
+    Ok((registrations.len() == size).then_some(Reached { after, within: None }))
 }
 
 /// A wake that waited for its turn is written now.

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 
 use super::deliver::chunk;
 use super::source::{Runs, Source};
-use crate::store::{FanOut, SqlError, TimerKind, Tx};
+use crate::store::{FanOut, Reached, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Event, Offset, messages};
 
-/// Leaves the registrations after `after` for later.
+/// Leaves what was not reached for later.
 pub(super) fn queue(
     tx: &Tx<'_>,
     source: &Source,
     end: Offset,
     runs: &Runs,
     cause: &Cause<'_>,
-    after: i64,
+    reached: Reached,
 ) -> Result<(), SqlError> {
     let waits = tx.next_fan_out(&source.name)?.is_some();
     let entry = entry(tx, source.stream, end)?.filter(|entry| entry.len() <= KEPT);
@@ -26,7 +26,7 @@ pub(super) fn queue(
         source: source.name.clone(),
         stream: source.stream,
         end,
-        after,
+        reached,
         before: id,
         class: cause.class,
         author: cause.author,
@@ -42,8 +42,8 @@ pub(super) fn queue(
 pub(crate) fn due(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(row) = tx.fan_out(id)? else { return Ok(()) };
     match advance(tx, &row)? {
-        Some(last) => {
-            tx.advance_fan_out(id, last)?;
+        Some(reached) => {
+            tx.advance_fan_out(id, reached)?;
             tx.arm(tx.now, TimerKind::FanOut, id)
         }
         None => {
@@ -65,8 +65,8 @@ fn entry(tx: &Tx<'_>, stream: i64, end: Offset) -> Result<Option<Vec<u8>>, SqlEr
 /// How much is kept beside its stream.
 const KEPT: usize = 256 << 10;
 
-/// Writes the wakes of one chunk. Gives the last registration that was looked at when there may be more.
-fn advance(tx: &Tx<'_>, row: &FanOut) -> Result<Option<i64>, SqlError> {
+/// Writes the wakes of one chunk. Says how far that reached when there may be more.
+fn advance(tx: &Tx<'_>, row: &FanOut) -> Result<Option<Reached>, SqlError> {
     let bytes = match &row.entry {
         Some(bytes) => bytes.clone(),
         None => entry(tx, row.stream, row.end)?.unwrap_or_default(),
@@ -77,5 +77,5 @@ fn advance(tx: &Tx<'_>, row: &FanOut) -> Result<Option<i64>, SqlError> {
     let starts: BTreeMap<String, i64> = serde_json::from_str(&row.starts)
         .map_err(|e| SqlError::new(format!("a stored fan-out does not parse: {e}")))?;
     let cause = Cause { author: row.author, depth: row.depth, ..Cause::outside(row.class) };
-    chunk(tx, &source, &events, row.end, &Runs::known(starts), &cause, (row.after, row.before))
+    chunk(tx, &source, &events, row.end, &Runs::known(starts), &cause, row.reached, row.before)
 }

@@ -110,7 +110,7 @@ impl<'a> World<'a> {
                 let fetch = self.fetches.pop_front()?;
                 let result = match status {
                     0 => Err(String::from_utf8_lossy(body).into_owned()),
-                    status => Ok(Answer { status: *status, body: self.filled(body) }),
+                    status => Ok(Answer { status: *status, headers: Vec::new(), body: self.filled(body) }),
                 };
                 self.command(Command::Outcome { effect: fetch.id, result });
                 None

@@ -18,7 +18,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn reply(this: &Outbox, ticket: f64, status: u16, headers: String, body: Vec<u8>);
 
-    /// An HTTP request is to be made.
+    /// An HTTP request is to be made; of the answer's headers those come back whose names are `wanted`, parted by blanks.
     #[wasm_bindgen(method)]
     #[allow(clippy::too_many_arguments, reason = "the fields of `Fetch`")]
     pub(crate) fn fetch(
@@ -28,6 +28,7 @@ extern "C" {
         url: String,
         headers: String,
         body: Vec<u8>,
+        wanted: String,
         time_limit: f64,
         size_limit: u32,
     );

@@ -50,9 +50,12 @@ impl Tenant {
     }
 
     /// Puts the answer to a fetch into the next batch. `stale` says that an earlier instance asked for it: then what
-    /// only that instance's memory knew is gone, and its name may mean something else by now.
-    pub fn answered(&mut self, effect: &str, stale: bool, status: u16, body: Vec<u8>) {
-        self.outcome(effect, stale, Ok(Answer { status, body }));
+    /// only that instance's memory knew is gone, and its name may mean something else by now. `headers` are those that
+    /// were wanted, as lines.
+    pub fn answered(&mut self, effect: &str, stale: bool, status: u16, headers: &str, body: Vec<u8>) {
+        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), text(value)));
+        let headers = headers.lines().filter_map(pair).collect();
+        self.outcome(effect, stale, Ok(Answer { status, headers, body }));
     }
 
     /// Puts the failure of a fetch into the next batch; `stale` as in `answered`.
@@ -154,7 +157,14 @@ fn fetch(fetch: Fetch, out: &Outbox) {
     let headers = lines_of(fetch.headers.iter().map(|(name, value)| (*name, value.as_bytes())));
     let size_limit = u32::try_from(fetch.size_limit).unwrap_or(u32::MAX);
     let time_limit = fetch.time_limit.as_millis() as f64;
-    out.fetch(fetch.id.to_string(), fetch.method.as_str(), fetch.url, headers, fetch.body, time_limit, size_limit);
+    let (id, method, wanted) = (fetch.id.to_string(), fetch.method.as_str(), fetch.wanted.join(" "));
+    out.fetch(id, method, fetch.url, headers, fetch.body, wanted, time_limit, size_limit);
+}
+
+/// A header's value, of which JavaScript shows each byte as a character.
+fn text(value: &str) -> String {
+    let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn time(millis: f64) -> Time {

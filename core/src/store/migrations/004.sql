@@ -5,14 +5,21 @@ CREATE TABLE pg_sync (
   id INTEGER PRIMARY KEY,          -- its stream's row id
   ref TEXT NOT NULL UNIQUE,
   principal TEXT NOT NULL,         -- principal URL of who registered it
+  entity TEXT,                     -- the entity for which that was
   url TEXT NOT NULL,               -- where the shape is, with what defines it
   handle TEXT,                     -- which log of the shape is read; none: it is read from now on
-  "offset" TEXT,                   -- up to where it was read
-  cache_key TEXT,                  -- what the last live answer asked to be sent along
-  "schema" TEXT,                   -- JSON: the types of the columns, as the shape said first
-  skips INTEGER NOT NULL,          -- changes are passed over until it is up to date
-  live INTEGER NOT NULL,           -- it was up to date: the next answer may wait for changes
+  at TEXT,                         -- up to where it was read
+  columns TEXT,                    -- JSON: the types of the columns, as the shape said first
+  skips INTEGER NOT NULL,          -- what is read is passed over until all of it was
+  caught_up INTEGER NOT NULL,      -- everything up to there was read: what comes is waited for
+  cache_key TEXT,                  -- what the last answer wants to be sent along
+  turn INTEGER NOT NULL,           -- how often it was asked
+  asked_at INTEGER,                -- when, while the answer has not come
   attempt INTEGER NOT NULL,        -- how often it has failed since it last answered
   error TEXT,                      -- why it failed last
-  due_at INTEGER NOT NULL          -- when it is asked next: where its timer stands
+  due_at INTEGER NOT NULL          -- where its timer stands
 ) STRICT;
+
+-- A fan-out may stop between two events of an append: the registration that has seen some of them, and which comes next.
+ALTER TABLE fan_out ADD COLUMN within INTEGER;
+ALTER TABLE fan_out ADD COLUMN event INTEGER NOT NULL DEFAULT 0;

@@ -87,7 +87,7 @@ pub(super) fn told(c: &mut Cluster, entity: usize, attempt: i64, hook: &Json) ->
 
 /// A webhook is answered: what that means, unless a newer attempt or a newer wake has taken its place.
 pub(super) fn answer(c: &Cluster, flight: Flight, how: Answers) -> Op {
-    let status = |status: u16, body: &str| Ok(Answer { status, body: body.as_bytes().to_vec() });
+    let status = |status: u16, body: &str| Ok(Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() });
     let result = match how {
         Answers::Takes => status(200, r#"{"ok":true}"#),
         Answers::Done => status(200, r#"{"done":true}"#),
