@@ -138,6 +138,8 @@ fn a_failure_is_tried_again_from_where_the_reading_stands() {
     told(&mut w, "7_0", &[change(1)]);
     let busy = json!("overloaded");
     tell(&mut w, 503, &[("retry-after", "7")], &busy);
+    let coming = w.get("/_reveille/entities/t/a/next").json()["next"].to_string();
+    assert!(coming.contains("the shape behind") && coming.contains("answered 503"), "{coming}");
     w.pass(Span::millis(6_900));
     assert!(w.fetches.iter().all(|f| f.method != http::Method::GET), "it was asked to wait");
     w.pass(Span::millis(200));

@@ -9,6 +9,7 @@ use crate::engine::Reply;
 use crate::entity::find;
 use crate::http::{Call, Error, Response};
 use crate::limits::REGISTRATIONS;
+use crate::observe::pg_sync;
 use crate::store::{EntityRow, Read, SqlError};
 use crate::tenant::{Permission, permission};
 use crate::time::Time;
@@ -18,7 +19,8 @@ use crate::wake::debounce;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Coming {
     pub(super) at: Time,
-    /// `wake`, `debounce`, `timeout`, `schedule`, `message`, `announcement`, `retry`, `lease` or `lock`.
+    /// `wake`, `debounce`, `timeout`, `schedule`, `message`, `announcement`, `retry` (also of a shape that it observes),
+    /// `lease` or `lock`.
     pub(super) kind: &'static str,
     pub(super) what: String,
 }
@@ -48,6 +50,13 @@ pub(super) fn all(read: &Read<'_>, entity: &EntityRow, mut coming: Vec<Coming>) 
         if let Some(at) = if observed.source.starts_with("/_cron/") { read.cron_due(&observed.source)? } else { None } {
             let what = format!("{} ticks", observed.source);
             coming.push(Coming { at, kind: "schedule", what });
+        }
+        let shape =
+            pg_sync::reference_of(&observed.source).map(|reference| read.pg_sync(reference)).transpose()?.flatten();
+        if let Some(shape) = shape.filter(|shape| shape.attempt > 0) {
+            let why = shape.error.as_deref().unwrap_or("it failed");
+            let what = format!("the shape behind {} is asked again: {why}", observed.source);
+            coming.push(Coming { at: shape.due_at.max(read.now), kind: "retry", what });
         }
     }
     let locked_until = if entity.locked { read.locked_until(entity.id)? } else { None };
