@@ -16,6 +16,7 @@ export async function shapeServer({ hold = 500 } = {}) {
   const log = []
   const asked = []
   const faults = []
+  let waiting = 0
   let down
   let handle = 1
 
@@ -30,7 +31,9 @@ export async function shapeServer({ hold = 500 } = {}) {
     const { offset, live } = query
     const gone = () => offset !== 'now' && query.handle !== `h-${handle}`
     if (live && !gone() && after(offset).length === 0) {
+      waiting++
       await once(moved, 'moved', { signal: AbortSignal.timeout(hold) }).catch(() => {})
+      waiting--
     }
     if (gone()) {
       response.writeHead(409, { 'electric-handle': `h-${handle}` })
@@ -50,6 +53,8 @@ export async function shapeServer({ hold = 500 } = {}) {
     url: `http://127.0.0.1:${server.address().port}/v1/shape`,
     /** Every question: `{ path, query }`. */
     asked,
+    /** Whether a question waits for a change. */
+    isWaitedFor: () => waiting > 0,
     /** Changes rows, all in one transaction a row: `{ id, … }` as Postgres writes them. */
     change(operation, ...rows) {
       for (const { old_value, ...value } of rows) {

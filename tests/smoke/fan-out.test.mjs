@@ -51,9 +51,9 @@ test('the first are told with the append, the rest soon after, and nobody twice'
 
 test('as many as are told with the append leave nothing for later', async (t) => {
   const { w, append, rows } = await crowd(t, CHUNK)
-  await append('one', 'two')
+  await append('one')
   const all = await rows()
-  assert.equal(all.length, 2 * CHUNK)
+  assert.equal(all.length, CHUNK)
   await w.advance(60_000)
   assert.deepEqual(await rows(), all)
 })

@@ -147,7 +147,8 @@ test('a restart loses no change of a shape and repeats none, in the middle of a 
   await host.restart()
   w.testId += ' again'
   await tells(1, 2)
-  // Killed while an answer is half there.
+  // Killed while an answer is half there: the one after the next, since a question waits already.
+  await w.eventually(() => assert.ok(shape.isWaitedFor()))
   const half = new Promise((resolve) =>
     shape.failOnce((response) => {
       response.writeHead(200, { 'electric-handle': 'h-1', 'electric-offset': '999_0' })

@@ -4,6 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::{Got, World, got};
+use crate::config::{Config, Virtual};
 use crate::{Answer, EffectId, Fetch, Span};
 
 const SHAPE: &str = "http://127.0.0.1:3000/v1/shape";
@@ -154,6 +155,19 @@ fn a_failure_is_tried_again_from_where_the_reading_stands() {
     w.pass(Span::secs(55));
     let (question, _) = told(&mut w, "9_0", &[]);
     assert!(question.url.contains("offset=9_0"), "{}", question.url);
+}
+
+/// Each jump of the clock gave up the question that was on its way and asked again, every minute of a year: the clock did
+/// not answer for a quarter of a minute, and answers came to questions that nobody waited for any more.
+#[test]
+fn a_question_outlives_every_jump_of_a_virtual_clock() {
+    let config = Config { virtual_time: Some(Virtual::default()), ..Config::dev() };
+    let mut w = World::new().restart_as(config);
+    let path = observing(&mut w);
+    w.post("/_reveille/dev/clock", &json!({ "advance_ms": 365 * 86_400_000_i64 }));
+    assert_eq!(w.fetches.iter().filter(|f| f.method == http::Method::GET).count(), 1);
+    told(&mut w, "7_0", &[change(1)]);
+    assert_eq!(keys(&mut w, &path), ["k1"]);
 }
 
 #[test]

@@ -81,7 +81,16 @@ pub(super) fn ask(tx: &Tx<'_>, shape: &mut PgSyncRow) -> Result<(), SqlError> {
         time_limit: SHAPE_TIME,
         size_limit: SHAPE_PAGE,
     });
-    again_at(tx, shape, tx.now + SHAPE_TIME + FETCH_SLACK)
+    again_at(tx, shape, given_up_at(tx))
+}
+
+/// When an answer has not come that should have. On a virtual clock, whose hours are over before any answer can come, it is
+/// waited for until it comes.
+fn given_up_at(tx: &Tx<'_>) -> Time {
+    match &tx.config.virtual_time {
+        Some(_) => tx.now + VIRTUALLY_FOREVER,
+        None => tx.now + SHAPE_TIME + FETCH_SLACK,
+    }
 }
 
 /// The URL of a question: from now on, or from where the reading stands; one that may wait for a change does so when
@@ -181,6 +190,9 @@ fn again_at(tx: &Tx<'_>, shape: &mut PgSyncRow, at: Time) -> Result<(), SqlError
 
 /// How far questions are apart that find nothing.
 const SHORT: Span = Span::secs(1);
+
+/// A hundred years.
+const VIRTUALLY_FOREVER: Span = Span::secs(100 * 365 * 86_400);
 
 /// The longest time, in seconds, for which a shape may ask to be left alone.
 const LONGEST_WISH: i64 = 600;
