@@ -1,5 +1,6 @@
 // Starts, stops and kills a server under test. HOST names it: native, worker or wasm.
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -76,14 +77,22 @@ async function healthy(handle) {
   throw new Error(`the server did not become healthy:\n${handle.output()}`)
 }
 
-export function freePort() {
-  return new Promise((resolve, reject) => {
+/**
+ * A port that nobody listens on, below those that the system deals out by itself: while a server is down, between a stop and
+ * a restart, no receiver of a test that runs beside it is given its port.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = 10_000 + randomInt(20_000)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
     const probe = net.createServer()
-    probe.on('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address()
-      probe.close(() => resolve(port))
-    })
+    probe.on('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 }
 
