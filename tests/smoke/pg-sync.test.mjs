@@ -23,7 +23,12 @@ async function following(t, { host, wake = {}, hold } = {}) {
   assert.equal(path, `/_electric/pg-sync/default/${sourceRef}`)
   await w.observe(url, path, { on: 'change' }, wake)
   const told = async () => (await w.read(path)).map((event) => event.value.value.id)
-  const tells = (...ids) => w.eventually(async () => assert.deepEqual(await told(), ids))
+  // A host with few fetches at once lets shapes take turns, and then time must pass.
+  const tells = (...ids) =>
+    w.eventually(async () => {
+      await w.advance(1_000)
+      assert.deepEqual(await told(), ids)
+    })
   const woken = async () => (await w.events(url, 'wake')).flatMap(changedKeys)
   return { w, shape, url, path, sourceRef, told, tells, woken }
 }
@@ -130,7 +135,10 @@ test('a shape that fails is asked again from where the reading stands, and one t
     assert.deepEqual(await coming(w, url, 'retry'), [])
   })
   shape.rotate()
-  await w.eventually(() => assert.equal(shape.asked.at(-1).query.handle, 'h-2'))
+  await w.eventually(async () => {
+    await w.advance(1_000)
+    assert.equal(shape.asked.at(-1).query.handle, 'h-2')
+  })
   shape.change('insert', { id: '7' })
   await tells(1, 2, 3, 4, 7)
   assert.equal((await w.read(path)).length, 5)
@@ -191,11 +199,17 @@ test('a manifest observes a shape until it is told not to, and the shape goes on
   await work.append([manifestRow(manifestKey, row)])
   shape.change('insert', { id: '1' })
   shape.change('delete', { id: '1' })
-  await w.eventually(async () => assert.equal((await w.events(work.entity, 'wake')).length, 1))
+  await w.eventually(async () => {
+    await w.advance(1_000)
+    assert.equal((await w.events(work.entity, 'wake')).length, 1)
+  })
   const gone = await w.delete(`/_electric/entities${work.entity}/pg-sync-observations/${sourceRef}`)
   assert.deepEqual([gone.status, typeof gone.json.txid], [200, 'string'])
   shape.change('delete', { id: '2' })
-  await w.eventually(async () => assert.equal((await w.read(streamUrl)).length, 3))
+  await w.eventually(async () => {
+    await w.advance(1_000)
+    assert.equal((await w.read(streamUrl)).length, 3)
+  })
   assert.equal((await w.events(work.entity, 'wake')).length, 1)
   assert.equal((await w.delete(`/_electric/entities${work.entity}/pg-sync-observations/unknown`)).status, 200)
 })
