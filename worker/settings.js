@@ -10,6 +10,7 @@
 //   REVEILLE_LONG_POLL             how long a long-poll waits, in milliseconds; 30000 by default
 //   REVEILLE_WAKES_PER_MINUTE      how many wakes an entity may begin in a minute before it is slowed down, with ten
 //                                  minutes' worth at once; 60 by default, 0 for as many as come
+//   REVEILLE_WEBHOOK_SOURCES       the webhook sources that agents may subscribe to: their catalogue, as JSON
 //   REVEILLE_VIRTUAL               dev: any text gives a clock that only its development route moves
 //   REVEILLE_TENANT                the tenant's name; `{host}` in it stands for the host name that was asked for
 //
@@ -33,6 +34,7 @@ export function entranceSettings(env) {
     allowWebhooks: env.REVEILLE_ALLOW_WEBHOOKS,
     streamRoot: env.REVEILLE_STREAM_ROOT,
     longPoll: env.REVEILLE_LONG_POLL ? Number(env.REVEILLE_LONG_POLL) : undefined,
+    webhookSources: env.REVEILLE_WEBHOOK_SOURCES,
     wakesPerMinute: env.REVEILLE_WAKES_PER_MINUTE ? Number(env.REVEILLE_WAKES_PER_MINUTE) : undefined,
   }
   const [apiKeys, trustedHeader] = [env.REVEILLE_API_KEYS || undefined, env.REVEILLE_TRUST_PROXY_HEADER || undefined]

@@ -7,6 +7,7 @@ use crate::egress;
 use crate::entropy::Entropy;
 use crate::http::{RESERVED, is_encoded};
 use crate::limits::{FAN_OUT, WAKES_A_MINUTE};
+use crate::observe::webhook_sources::Catalogue;
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
 
@@ -32,6 +33,8 @@ pub struct Config {
     /// How many registrations an append is evaluated against in its own transaction, and in each that follows, and how many
     /// matches are told there: 64 on a Durable Object.
     pub fan_out: usize,
+    /// What may come by webhooks from elsewhere, when the host takes any in.
+    pub webhook_sources: Option<Catalogue>,
     /// How long a long-poll waits before it answers 204.
     pub long_poll: Span,
     /// How long an SSE connection lives before the client is asked to come back.
@@ -123,6 +126,7 @@ impl Config {
             stream_root: String::new(),
             wakes: Budget::a_minute(WAKES_A_MINUTE),
             fan_out: FAN_OUT,
+            webhook_sources: None,
             long_poll: Span::secs(30),
             sse: Span::secs(60),
         }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use reveille::reveille_core::config::StreamRoot;
 use reveille::reveille_core::egress::Allowed;
 use reveille::reveille_core::limits::WAKES_A_MINUTE;
+use reveille::reveille_core::observe::webhook_sources::{BadCatalogue, Catalogue};
 
 use crate::{ask, run};
 
@@ -82,6 +83,10 @@ pub(crate) struct At {
     /// Let webhooks call this host, by http and https, wherever it is; once for each host
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) allow_webhook: Vec<Allowed>,
+
+    /// The webhook sources that agents may subscribe to: a file with their catalogue, as JSON
+    #[arg(long, value_name = "FILE", value_parser = catalogue)]
+    pub(crate) webhook_sources: Option<Catalogue>,
 }
 
 /// How streams are served.
@@ -124,6 +129,12 @@ pub(crate) struct Serve {
     /// A proxy in front has authenticated the caller and names the principal in this header
     #[arg(long, value_name = "NAME")]
     pub(crate) trust_proxy_header: Option<String>,
+}
+
+/// The catalogue in a file.
+fn catalogue(path: &str) -> Result<Catalogue, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    text.parse().map_err(|error: BadCatalogue| error.to_string())
 }
 
 /// A base URL, without a slash at its end.

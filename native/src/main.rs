@@ -64,6 +64,9 @@ impl At {
         if let Some(address) = self.metrics_addr {
             server = server.metrics_addr(address);
         }
+        if let Some(catalogue) = self.webhook_sources {
+            server = server.webhook_sources(catalogue);
+        }
         self.allow_webhook.into_iter().fold(server, Server::allow_webhook)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reveille_core::config::StreamRoot;
 use reveille_core::dispatch::Budget;
 use reveille_core::egress::Allowed;
+use reveille_core::observe::webhook_sources::Catalogue;
 use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
 use reveille_core::{Config, Span, Virtual};
@@ -133,6 +134,13 @@ impl Server {
     #[must_use]
     pub fn allow_webhook(mut self, host: Allowed) -> Self {
         self.config.egress.allow(host);
+        self
+    }
+
+    /// The webhook sources that agents may subscribe to, and what subscriptions are checked against; none by default.
+    #[must_use]
+    pub fn webhook_sources(mut self, catalogue: Catalogue) -> Self {
+        self.config.webhook_sources = Some(catalogue);
         self
     }
 

@@ -4,6 +4,7 @@
 //
 //   workerd-config.mjs --entry FILE --port N --data-dir DIR [--host A] [--virtual] [--public-url URL]
 //     [--allow-webhook HOST[:PORT]]… [--stream-root PATH] [--long-poll MS]
+//     [--wakes-per-minute N] [--webhook-sources FILE]
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
     'stream-root': { type: 'string', default: '' },
     'long-poll': { type: 'string', default: '' },
     'wakes-per-minute': { type: 'string', default: '' },
+    'webhook-sources': { type: 'string' },
   },
 })
 const publicUrl = options['public-url'] ?? `http://${options.host}:${options.port}`
@@ -45,6 +47,7 @@ function config() {
     `(name = "REVEILLE_ALLOW_WEBHOOKS", text = ${text(options['allow-webhook'].join(' '))})`,
     `(name = "REVEILLE_STREAM_ROOT", text = ${text(options['stream-root'])})`,
     `(name = "REVEILLE_LONG_POLL", text = ${text(options['long-poll'])})`,
+    `(name = "REVEILLE_WEBHOOK_SOURCES", text = ${text(options['webhook-sources'] ? readFileSync(options['webhook-sources'], 'utf8') : '')})`,
     `(name = "REVEILLE_WAKES_PER_MINUTE", text = ${text(options['wakes-per-minute'])})`,
   ]
   return `# Written by tests/serve; it is written again at each start.

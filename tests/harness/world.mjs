@@ -10,6 +10,7 @@ import { after } from 'node:test'
 import { startHost } from './host.mjs'
 import { request, sse } from './http.mjs'
 import { receiver } from './receiver.mjs'
+import { shapeServer } from './shape-server.mjs'
 import { signatureProblem } from './signature.mjs'
 
 let shared
@@ -205,6 +206,13 @@ class World {
     const made = await receiver()
     this.#undo.push(() => made.close())
     return Object.assign(made, { policy: { targets: [{ type: 'webhook', url: made.url }] } })
+  }
+
+  /** A server of shapes. */
+  async shape(options) {
+    const made = await shapeServer(options)
+    this.#undo.push(() => made.close())
+    return made
   }
 
   /** The next webhook, its signature verified, as a wake to work on. */

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { startHost } from '../harness/host.mjs'
+import { hostName, startHost } from '../harness/host.mjs'
 import { iso } from '../harness/observer.mjs'
 import { restart, sideBySide } from '../harness/stories.mjs'
 import { change, run, world } from '../harness/world.mjs'
@@ -107,6 +107,30 @@ const causes = {
     tells: 'wake',
     begins: ['evaluated', 'appended'],
   },
+  'an event of a webhook source': {
+    async prepare(cell) {
+      cell.source = `/_webhooks/${cell.type.slice(0, 40)}/${cell.id}`
+      assert.equal((await cell.w.put(cell.source, '[]')).status, 201)
+      await cell.w.observe(cell.url, cell.source, { on: 'change', collections: ['webhook_event'] })
+    },
+    happen: ({ w, source }) => w.post(source, change('webhook_event', 'e', { body: '{}' })),
+    tells: 'wake',
+    begins: ['evaluated', 'appended'],
+  },
+  'a change in a shape': {
+    async prepare(cell) {
+      cell.shape = await cell.w.shape({ hold: 20_000 })
+      const { json } = await cell.w.post('/_electric/pg-sync/register', { options: { url: cell.shape.url, table: 'todos' } })
+      cell.source = json.streamUrl
+      await cell.w.observe(cell.url, cell.source, { on: 'change' })
+    },
+    async happen({ w, shape, source }) {
+      shape.change('insert', { id: '1' })
+      await w.eventually(async () => assert.equal((await w.read(source)).length, 1))
+    },
+    tells: 'wake',
+    begins: ['evaluated', 'appended'],
+  },
   'a tag': { happen: ({ w, url }) => w.post(`/_electric/entities${url}/tags/k`, { value: 'v' }), tells: 'tags', begins: ['appended'] },
   'a row of a collection': {
     happen: ({ w, url }) => w.post(`/_electric/entities${url}/collections/rows`, { operation: 'insert', value: {} }),
@@ -126,6 +150,9 @@ const causes = {
     begins: ['appended'],
   },
 }
+
+// An object has few connections, so its shapes take turns, by the clock that all cells share. pg-sync.test.mjs has its wakes.
+if (hostName === 'worker') delete causes['a change in a shape']
 
 // How an agent is told. `next` waits for an announcement, `claim` makes a wake with a write token of it, `untaken` are
 // those that nobody has taken. What is announced and not claimed comes again as the generation `unclaimed`: a webhook

@@ -5,7 +5,6 @@ import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
 import { changedKeys, coming, manifestRow } from '../harness/observer.mjs'
-import { shapeServer } from '../harness/shape-server.mjs'
 import { world } from '../harness/world.mjs'
 
 const register = (w, options, more, as) => w.post('/_electric/pg-sync/register', { options, ...more }, as)
@@ -13,8 +12,7 @@ const register = (w, options, more, as) => w.post('/_electric/pg-sync/register',
 /** A world with a shape that is followed, and an entity that observes it. */
 async function following(t, { host, wake = {}, hold } = {}) {
   const w = await world(t, { host })
-  const shape = await shapeServer({ hold })
-  t.after(() => shape.close())
+  const shape = await w.shape({ hold })
   await w.type()
   const { url } = await w.spawn(w.name, 'observer')
   const answer = await register(w, { url: shape.url, table: 'todos' }, { metadata: { entityUrl: url } })
@@ -56,8 +54,7 @@ test('what changes in a shape is appended as its client would read it, and wakes
 
 test('a shape is asked with all that defines it, and with what the server knows of its caller', async (t) => {
   const w = await world(t)
-  const shape = await shapeServer()
-  t.after(() => shape.close())
+  const shape = await w.shape()
   const options = { url: `${shape.url}?secret=s`, table: 'todos', columns: ['id', 'Done'], where: 'id > $1', params: ['5'], replica: 'full' }
   const metadata = { principalUrl: '/principal/system%3Adev-local', tenantId: 'other', wakeId: 'w-1' }
   const answer = await register(w, options, { metadata }, { as: 'user:alice' })
@@ -85,8 +82,7 @@ test('a shape is asked with all that defines it, and with what the server knows 
 
 test('what is no shape is refused, and why', async (t) => {
   const w = await world(t)
-  const shape = await shapeServer()
-  t.after(() => shape.close())
+  const shape = await w.shape()
   const refuses = async (options, message) => {
     const { status, json } = await register(w, options)
     assert.deepEqual([status, json?.error?.code], [400, 'INVALID_REQUEST'], JSON.stringify(json))
@@ -189,8 +185,7 @@ test('a page of two thousand changes is told whole, in order', async (t) => {
 
 test('a manifest observes a shape until it is told not to, and the shape goes on', async (t) => {
   const w = await world(t)
-  const shape = await shapeServer()
-  t.after(() => shape.close())
+  const shape = await w.shape()
   await w.type()
   const work = await w.working(w.name, 'agent')
   const { sourceRef, streamUrl } = (await register(w, { url: shape.url, table: 'todos' })).json

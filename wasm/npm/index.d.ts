@@ -25,6 +25,35 @@ export interface Database {
   close?(): void
 }
 
+/** JSON Schema, in the keywords that the schemas of entity types may use. */
+export type Schema = boolean | Record<string, unknown>
+
+/** What comes by webhooks from elsewhere: whoever takes it in appends it to `/_webhooks/{endpointKey}[/{bucket}]`. */
+export interface WebhookSource {
+  serviceId?: string
+  webhookKey: string
+  sourceType: 'webhook'
+  endpointKey: string
+  status: 'active' | 'disabled' | 'revoked'
+  label: string
+  description?: string
+  /** Whether agents see it and may subscribe to it. */
+  agentVisible: boolean
+  buckets: {
+    key: string
+    label: string
+    description?: string
+    /** Its path below the source's, with `:name` for each parameter. */
+    pathTemplate: string
+    paramsSchema: Schema
+    eventTypes?: string[]
+    /** `condition` is what the `value` of an event must be to come through. */
+    filters?: { key: string; label: string; description?: string; condition?: Schema }[]
+  }[]
+  updatedAt?: string
+  revision: number
+}
+
 export interface RouterOptions {
   /** Gives the database of a tenant, once, when its first request has been admitted. */
   open(tenant: string): Database | Promise<Database>
@@ -49,6 +78,8 @@ export interface RouterOptions {
   allowWebhooks?: string[]
   /** The path under which streams are served: `/`. */
   streamRoot?: string
+  /** The webhook sources that agents may subscribe to; by default there are none. */
+  webhookSources?: WebhookSource[]
   /** In development, a clock that only `POST /_reveille/dev/clock` moves. */
   virtual?: boolean
   /** How many fetches a tenant may have in flight at once: 64. */

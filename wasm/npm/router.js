@@ -77,7 +77,7 @@ class Router {
 // The header in which the gate reads what `authenticate` said.
 const PRINCIPAL = 'reveille-principal'
 
-function settings({ open, authenticate, dev, apiKeys, trustedHeader, publicUrl, virtual, fetches, longPoll, sse, wakesPerMinute, allowWebhooks, streamRoot }) {
+function settings({ open, authenticate, dev, apiKeys, trustedHeader, publicUrl, virtual, fetches, longPoll, sse, wakesPerMinute, allowWebhooks, streamRoot, webhookSources }) {
   if (typeof open !== 'function') throw new TypeError('createRouter wants `open`: (tenant) => database')
   const ways = [dev, apiKeys, trustedHeader, authenticate].filter(Boolean).length
   if (ways !== 1) throw new TypeError('createRouter wants exactly one of `authenticate`, `apiKeys`, `trustedHeader` and `dev: true`')
@@ -95,5 +95,6 @@ function settings({ open, authenticate, dev, apiKeys, trustedHeader, publicUrl, 
     longPoll,
     sse,
     wakesPerMinute,
+    webhookSources: webhookSources && JSON.stringify(webhookSources),
   }
 }

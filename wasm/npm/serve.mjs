@@ -2,11 +2,11 @@
 // and an example of a host around the router.
 //
 //   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL] [--allow-webhook HOST[:PORT]]…
-//     [--stream-root PATH] [--long-poll MS] [--wakes-per-minute N]
+//     [--stream-root PATH] [--long-poll MS] [--wakes-per-minute N] [--webhook-sources FILE]
 //
 // SIGTERM ends it: what was accepted is answered first.
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -26,6 +26,7 @@ const { values: options } = parseArgs({
     'stream-root': { type: 'string' },
     'long-poll': { type: 'string' },
     'wakes-per-minute': { type: 'string' },
+    'webhook-sources': { type: 'string' },
   },
 })
 if (!options.port || !options['data-dir']) {
@@ -42,6 +43,7 @@ const router = createRouter({
   streamRoot: options['stream-root'],
   longPoll: options['long-poll'] && Number(options['long-poll']),
   wakesPerMinute: options['wakes-per-minute'] && Number(options['wakes-per-minute']),
+  webhookSources: options['webhook-sources'] && JSON.parse(readFileSync(options['webhook-sources'], 'utf8')),
   open: (tenant) => openDatabase(join(options['data-dir'], `${tenant}.sqlite`)),
 })
 await router.open() // timers that fell due meanwhile do not wait for a request

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 
 use super::composer;
-use super::schema::{Budget, Complaint, Schema, read};
+use super::schema::{self, Budget, Complaint, Schema, Unfit, read};
 use crate::http::{Error, Refusal, details, failure};
 use crate::store::{EntityRow, EntityTypeRow, Read, SqlError};
 use crate::stream::{Event, members};
@@ -31,6 +31,17 @@ pub(super) fn invalid(complaints: &[Complaint]) -> Refusal {
 /// What of a body does not have a form of ours.
 pub(crate) fn form(form: &str, value: &RawValue) -> Vec<Complaint> {
     check(&mut Schema::of(form), value, &mut Budget::default())
+}
+
+/// Admits a schema that comes from elsewhere than a type.
+///
+/// # Errors
+/// What about it cannot be used.
+pub(crate) fn admit(schema: &str) -> Result<(), String> {
+    schema::admit(schema, &mut Budget::default()).map_err(|unfit| match unfit {
+        Unfit::Keyword => "uses a keyword beyond those that the schemas of types may use".to_owned(),
+        Unfit::Unusable { at, why } => format!("{at} {why}"),
+    })
 }
 
 /// Checks the arguments of a spawn.

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::dispatch::{callback, check, dead, explain, journal, runner};
 use crate::engine::{Done, Reply};
 use crate::limits::PATH;
+use crate::observe::webhook_sources;
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -81,7 +82,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 59] = [
+static ROUTES: [Route; 62] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -105,6 +106,17 @@ static ROUTES: [Route; 59] = [
         "/_electric/entities/{type}/{id}/pg-sync-observations/{reference}",
         observe::pg_sync::unobserve,
     ),
+    write(
+        Method::PUT,
+        "/_electric/entities/{type}/{id}/webhook-source-subscriptions/{subscription}",
+        webhook_sources::subscribe,
+    ),
+    write(
+        Method::DELETE,
+        "/_electric/entities/{type}/{id}/webhook-source-subscriptions/{subscription}",
+        webhook_sources::unsubscribe,
+    ),
+    read(Method::GET, "/_electric/webhook-sources", webhook_sources::list),
     write(Method::POST, "/_electric/observations/cron/ensure-stream", schedule::ticks::ensure_stream),
     write(Method::POST, "/_electric/observations/entities/ensure-stream", observe::members::ensure_stream),
     write(Method::POST, "/_electric/pg-sync/register", observe::pg_sync::register),

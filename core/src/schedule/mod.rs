@@ -102,6 +102,7 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
         TimerKind::Members => Ok(observe::members::fill(tx, row.subject)?),
         TimerKind::Shape => Ok(observe::pg_sync::due(tx, row.subject, row.due_at)?),
+        TimerKind::Lapse => observe::webhook_sources::due(tx, row.subject),
         TimerKind::FanOut => Ok(wake::fan_out::due(tx, row.subject)?),
         TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),

@@ -20,6 +20,15 @@ pub(crate) struct Registration {
     pub(crate) consumed: bool,
     /// It is for one wake.
     pub(crate) one_shot: bool,
+    /// When it ends by itself.
+    pub(crate) until: Option<Time>,
+}
+
+impl Registration {
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
 
 /// A registration as its subscriber is told of it.
@@ -33,6 +42,8 @@ pub(crate) struct Observed {
     pub(crate) debounce: Span,
     /// When it times out, if it still may.
     pub(crate) timeout_at: Option<Time>,
+    /// When it ends by itself.
+    pub(crate) until: Option<Time>,
 }
 
 /// A registration to be made.
@@ -48,6 +59,8 @@ pub(crate) struct NewRegistration<'a> {
     pub(crate) debounce: Span,
     pub(crate) timeout: Span,
     pub(crate) one_shot: bool,
+    /// When it ends by itself.
+    pub(crate) until: Option<Time>,
     /// Where the source ends now.
     pub(crate) since: Offset,
 }
@@ -62,6 +75,7 @@ pub(crate) struct Known {
     pub(crate) debounce: Span,
     pub(crate) timeout: Span,
     pub(crate) one_shot: bool,
+    pub(crate) until: Option<Time>,
 }
 
 fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
@@ -74,6 +88,7 @@ fn registration(row: Row<'_>) -> Result<Registration, SqlError> {
         timeout: Span::millis(row.int(5)?),
         consumed: row.int(6)? != 0,
         one_shot: row.int(7)? != 0,
+        until: row.opt_int(8)?.map(Time::from_millis),
     })
 }
 
@@ -84,7 +99,7 @@ fn condition(stored: &str) -> Result<Condition, SqlError> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, subscriber, condition, include_response, debounce, timeout, consumed, one_shot FROM registration ",
+            "SELECT id, subscriber, condition, include_response, debounce, timeout, consumed, one_shot, until FROM registration ",
             $rest
         )
     };
@@ -93,6 +108,15 @@ macro_rules! select {
 impl Read<'_> {
     pub(crate) fn registration(&self, id: i64) -> Result<Option<Registration>, SqlError> {
         self.one(select!("WHERE id = ?1"), &[id.into()], registration)
+    }
+
+    /// The subscriber and the manifest key of a registration that has ended by itself.
+    pub(crate) fn lapsed(&self, id: i64, now: Time) -> Result<Option<(i64, String)>, SqlError> {
+        self.one(
+            "SELECT subscriber, manifest_key FROM registration WHERE id = ?1 AND until <= ?2",
+            &[id.into(), now.into()],
+            |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+        )
     }
 
     /// What a registration is on.
@@ -123,7 +147,7 @@ impl Read<'_> {
         limit: usize,
     ) -> Result<Vec<Observed>, SqlError> {
         self.all(
-            "SELECT id, source, condition, since, debounce, CASE WHEN timeout > 0 AND consumed = 0 THEN created_at + timeout END FROM registration WHERE subscriber = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY id LIMIT ?3",
+            "SELECT id, source, condition, since, debounce, CASE WHEN timeout > 0 AND consumed = 0 THEN created_at + timeout END, until FROM registration WHERE subscriber = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY id LIMIT ?3",
             &[subscriber.into(), source.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
             |row| {
                 Ok(Observed {
@@ -133,6 +157,7 @@ impl Read<'_> {
                     since: Offset::at(row.int(3)?),
                     debounce: Span::millis(row.int(4)?),
                     timeout_at: row.opt_int(5)?.map(Time::from_millis),
+                    until: row.opt_int(6)?.map(Time::from_millis),
                 })
             },
         )
@@ -155,7 +180,7 @@ impl Read<'_> {
     /// What a subscriber holds under a manifest key (`""` for none).
     pub(crate) fn registrations_of(&self, subscriber: i64, manifest_key: &str) -> Result<Vec<Known>, SqlError> {
         self.all(
-            "SELECT id, source, condition, include_response, debounce, timeout, one_shot FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
+            "SELECT id, source, condition, include_response, debounce, timeout, one_shot, until FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
             &[subscriber.into(), manifest_key.into()],
             |row| {
                 Ok(Known {
@@ -166,6 +191,7 @@ impl Read<'_> {
                     debounce: Span::millis(row.int(4)?),
                     timeout: Span::millis(row.int(5)?),
                     one_shot: row.int(6)? != 0,
+                    until: row.opt_int(7)?.map(Time::from_millis),
                 })
             },
         )
@@ -177,8 +203,8 @@ impl Tx<'_> {
         let id = self.next_id();
         let condition = new.condition.json();
         self.write(
-            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at, since, one_shot) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO registration (id, subscriber, source, condition, manifest_key, include_response, debounce, timeout, created_at, since, one_shot, until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             &[
                 id.into(),
                 new.subscriber.into(),
@@ -191,6 +217,7 @@ impl Tx<'_> {
                 at.into(),
                 new.since.into(),
                 new.one_shot.into(),
+                new.until.into(),
             ],
         )?;
         Ok(id)

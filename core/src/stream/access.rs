@@ -1,7 +1,8 @@
 //! Who may touch a stream: paths that the server owns are guarded by what they belong to.
 
+use super::write::Class;
 use crate::http::{Error, Refusal};
-use crate::observe::pg_sync;
+use crate::observe::{pg_sync, webhook_sources};
 use crate::store::{EntityRow, Read, SqlError};
 use crate::tenant::{Permission, Principal, permission};
 
@@ -16,6 +17,8 @@ pub(crate) enum Owner {
     Members(Vec<String>),
     /// What the server writes for all.
     Server,
+    /// What comes by webhooks, and whether everybody may see it.
+    Ingress { shown: bool },
     /// Nobody: open to whoever is authenticated.
     Nobody,
 }
@@ -38,6 +41,9 @@ impl Owner {
         if let Some(reference) = pg_sync::reference_of(path) {
             return Ok(Self::Members(followers(read, reference)?));
         }
+        if webhook_sources::is_ingress(path) {
+            return Ok(Self::Ingress { shown: webhook_sources::is_shown(read.config, path) });
+        }
         if path.starts_with("/_cron/") {
             return Ok(Self::Server);
         }
@@ -48,20 +54,29 @@ impl Owner {
     pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Entity(entity) => permission::check(by, Permission::Read, entity),
-            Self::Nobody | Self::Server => Ok(()),
+            Self::Nobody | Self::Server | Self::Ingress { shown: true } => Ok(()),
             _ if by.is_system() => Ok(()),
             Self::Runner(owner) if *owner == by.url() => Ok(()),
             Self::Members(all) if all.contains(&by.url()) => Ok(()),
-            Self::Runner(_) | Self::Members(_) => Err(denied("read", path)),
+            Self::Runner(_) | Self::Members(_) | Self::Ingress { .. } => Err(denied("read", path)),
         }
     }
 
-    /// Whether `by` may create, append to or delete it without a token: never when the server owns it.
-    pub(crate) fn check_write(&self, path: &str) -> Result<(), Error> {
+    /// Whether `by` may create, append to or delete it without a token: never when the server owns it. What comes by
+    /// webhooks is written by who takes it in, a built-in system principal.
+    pub(crate) fn check_write(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Nobody => Ok(()),
+            Self::Ingress { .. } if by.is_system() => Ok(()),
             _ => Err(denied("write", path)),
         }
+    }
+}
+
+impl Owner {
+    /// Which conditions an append by a client may match.
+    pub(super) fn class(&self) -> Class {
+        if matches!(self, Self::Ingress { .. }) { Class::Named } else { Class::Any }
     }
 }
 

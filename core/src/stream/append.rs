@@ -7,7 +7,7 @@ use super::content::Content;
 use super::create::wants_close;
 use super::find::find;
 use super::producer::{Accepted, Judgement, Producer, judge};
-use super::write::{Cause, Class, close, write};
+use super::write::{Cause, close, write};
 use crate::dispatch::write_token;
 use crate::engine::Done;
 use crate::entity::validate;
@@ -18,15 +18,15 @@ use crate::store::{StreamRow, Tx};
 /// Appends the request's body to the stream at its path.
 pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, request) = (call.store, call.request);
-    call.by()?;
+    let by = call.by()?;
     let path = call.stream_path();
     let producer = Producer::of(request)?;
     let owner = Owner::of(tx, path)?;
     let cause = match &owner {
         Owner::Entity(entity) => write_token::check(tx, entity, request.claim_token())?,
         _ => {
-            owner.check_write(path)?;
-            Cause::outside(Class::Any)
+            owner.check_write(by, path)?;
+            Cause::outside(owner.class())
         }
     };
     let mut stream = find(tx, path)?;

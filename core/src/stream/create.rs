@@ -7,7 +7,7 @@ use super::content::Content;
 use super::delete::remove;
 use super::fork::{self, AskedFork};
 use super::lifetime::Lifetime;
-use super::write::{Cause, Class, close, write};
+use super::write::{Cause, close, write};
 use crate::engine::Done;
 use crate::http::{Call, Error, Refusal, Request, Response};
 use crate::limits::KEPT_HEADER;
@@ -20,7 +20,8 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let asked = Asked::of(request, tx)?;
-    Owner::of(tx, path)?.check_write(path)?;
+    let owner = Owner::of(tx, path)?;
+    owner.check_write(by, path)?;
     if let Some(existing) = tx.stream(path)? {
         if existing.deleted {
             return Err(kept_for_forks(path).into());
@@ -56,7 +57,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     subscription::has_come(tx, &mut stream)?;
     stream.closed = asked.closing;
     if !content.is_empty() {
-        write(tx, &mut stream, &content, Cause::outside(Class::Any))?;
+        write(tx, &mut stream, &content, Cause::outside(owner.class()))?;
     }
     if asked.closing {
         close(tx, &mut stream)?;

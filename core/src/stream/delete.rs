@@ -16,9 +16,9 @@ use crate::time::Time;
 /// Deletes the stream at the request's path.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tx = call.store;
-    call.by()?;
+    let by = call.by()?;
     let path = call.stream_path();
-    Owner::of(tx, path)?.check_write(path)?;
+    Owner::of(tx, path)?.check_write(by, path)?;
     remove(tx, find(tx, path)?)?;
     Ok(Response::empty(StatusCode::NO_CONTENT).into())
 }

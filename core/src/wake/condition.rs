@@ -14,7 +14,19 @@ pub enum Condition {
         collections: Vec<String>,
         /// Kinds of change, sorted; empty is any.
         ops: Vec<Op>,
+        /// What else a change must be. No client can ask for it; it comes from the catalogue of webhook sources.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<Filter>,
     },
+}
+
+/// What lets some changes through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// What it is called.
+    pub key: String,
+    /// JSON Schema of the event's `value`, as text.
+    pub schema: String,
 }
 
 /// A kind of change.
@@ -79,18 +91,18 @@ impl Condition {
                 collections.dedup();
                 ops.sort();
                 ops.dedup();
-                Ok(Self::Change { collections, ops })
+                Ok(Self::Change { collections, ops, filter: None })
             }
             _ => Err((String::new(), "must match a schema in anyOf")),
         }
     }
 
-    /// The form in which a client would ask for it.
+    /// The form in which a client would ask for it; a filter by its name.
     #[must_use]
     pub fn wire(&self) -> Json {
         match self {
             Self::RunFinished => "runFinished".into(),
-            Self::Change { collections, ops } => {
+            Self::Change { collections, ops, filter } => {
                 let mut wire = serde_json::json!({ "on": "change" });
                 if !collections.is_empty() {
                     wire["collections"] = collections.as_slice().into();
@@ -98,9 +110,21 @@ impl Condition {
                 if !ops.is_empty() {
                     wire["ops"] = ops.iter().map(|op| op.as_str()).collect::<Vec<_>>().into();
                 }
+                if let Some(filter) = filter {
+                    wire["filter"] = filter.key.as_str().into();
+                }
                 wire
             }
         }
+    }
+
+    /// The condition behind a filter.
+    #[must_use]
+    pub fn filtered(mut self, by: Option<Filter>) -> Self {
+        if let Self::Change { filter, .. } = &mut self {
+            *filter = by;
+        }
+        self
     }
 
     /// The form in which it is stored and compared.

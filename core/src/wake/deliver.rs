@@ -53,8 +53,8 @@ pub(super) fn chunk(
     let registrations = tx.registrations_on(&source.name, after, before, size)?;
     for registration in &registrations {
         let seen = from.within.filter(|(id, _)| *id == registration.id).map_or(0, |(_, event)| event);
-        let own = cause.author == Some(registration.subscriber);
-        for (index, event) in events.iter().enumerate().skip(if own { events.len() } else { seen }) {
+        let deaf = cause.author == Some(registration.subscriber) || registration.is_over(tx.now);
+        for (index, event) in events.iter().enumerate().skip(if deaf { events.len() } else { seen }) {
             if matches >= size || looks >= LOOKS {
                 return Ok(Some(Reached { after, within: Some((registration.id, index)) }));
             }

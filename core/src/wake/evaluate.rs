@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::condition::{Condition, Op};
+use super::condition::{Condition, Filter, Op};
+use crate::entity::validate;
 use crate::stream::{Class, Event, members, string};
 
 /// A match: what the wake row says of the event.
@@ -56,14 +57,22 @@ pub fn evaluate<'a>(condition: &Condition, event: &Event<'a>, class: Class) -> O
     match condition {
         _ if class == Class::Never => None,
         Condition::RunFinished => run_finished(event).filter(|_| class == Class::Any),
-        Condition::Change { collections, ops } => {
+        Condition::Change { collections, ops, filter } => {
             let kind = event.kind.clone().filter(|k| !k.is_empty() && k != "wake")?;
             let named = collections.iter().any(|c| *c == kind);
             let open = collections.is_empty() && class == Class::Any;
             let op = Op::of(event.operation.as_deref());
             let matches = (named || open) && (ops.is_empty() || ops.contains(&op));
-            matches.then(|| Match { change: change(event, kind, op), run: None })
+            let passes = matches && filter.as_ref().is_none_or(|filter| filter.complaints(event).is_empty());
+            passes.then(|| Match { change: change(event, kind, op), run: None })
         }
+    }
+}
+
+impl Filter {
+    /// What keeps an event back, each with its place in the event's value.
+    pub(super) fn complaints(&self, event: &Event<'_>) -> Vec<(String, String)> {
+        validate::form(&self.schema, event.value.unwrap_or(RawValue::NULL))
     }
 }
 

@@ -5,6 +5,7 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::Value as Json;
 
 use super::condition::{Condition, Op};
+use crate::observe::webhook_sources::FilterName;
 use crate::schedule::cron::{CronError, Spec};
 use crate::tenant::principal::COMPONENT;
 use crate::time::{Span, Time};
@@ -33,6 +34,10 @@ pub struct Wanted {
     pub debounce: Span,
     /// When it gives up.
     pub timeout: Span,
+    /// Which filter of a webhook source it stands behind.
+    pub filter: Option<FilterName>,
+    /// When it ends by itself.
+    pub until: Option<Time>,
 }
 
 /// A message that a row schedules.
@@ -63,11 +68,22 @@ pub struct Scheduled {
     pub producer: String,
 }
 
+/// A row of a manifest that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRow {
+    /// It names an expression or a zone that does not exist.
+    #[error(transparent)]
+    Cron(#[from] CronError),
+    /// It is to end at a moment that is none.
+    #[error("Invalid expires_at lifetime timestamp")]
+    Lifetime,
+}
+
 /// Reads a row's value.
 ///
 /// # Errors
-/// When it names an expression or a zone that does not exist.
-pub fn manifest(value: &Json) -> Result<Entry, CronError> {
+/// When it cannot be meant: [`BadRow`].
+pub fn manifest(value: &Json) -> Result<Entry, BadRow> {
     let text = |name: &str| value[name].as_str();
     let kind = (text("kind").unwrap_or(""), text("sourceType").or(text("scheduleType")).unwrap_or(""));
     let cron = match kind {
@@ -82,14 +98,32 @@ pub fn manifest(value: &Json) -> Result<Entry, CronError> {
         ("source", kind) => source(kind, value),
         _ => None,
     };
-    let wake = source.and_then(|source| wanted(source, &value["wake"], kind == ("schedule", "cron")));
+    let mut wake = source.and_then(|source| wanted(source, &value["wake"], kind == ("schedule", "cron")));
+    if let Some(wake) = wake.as_mut().filter(|_| kind == ("source", "webhook")) {
+        let subscription = &value["config"]["webhookSource"];
+        (wake.filter, wake.until) = (filter(subscription), until(&subscription["lifetime"])?);
+    }
     let send = if kind == ("schedule", "future_send") { scheduled(value) } else { Send::Cancel };
     Ok(Entry { wake, cron, send })
 }
 
-fn ticks(of: &Json) -> Result<Option<Spec>, CronError> {
+/// The filter of a subscription to a webhook source.
+fn filter(subscription: &Json) -> Option<FilterName> {
+    let text = |name: &str| subscription[name].as_str().map(str::to_owned);
+    Some(FilterName { webhook: text("webhookKey")?, bucket: text("bucketKey"), filter: text("filterKey")? })
+}
+
+/// When a lifetime is over by itself.
+fn until(lifetime: &Json) -> Result<Option<Time>, BadRow> {
+    if lifetime["kind"] != "expires_at" {
+        return Ok(None);
+    }
+    lifetime["at"].as_str().and_then(Time::parse_iso).map(Some).ok_or(BadRow::Lifetime)
+}
+
+fn ticks(of: &Json) -> Result<Option<Spec>, BadRow> {
     let Some(expression) = of["expression"].as_str() else { return Ok(None) };
-    Spec::parse(expression, of["timezone"].as_str()).map(Some)
+    Ok(Some(Spec::parse(expression, of["timezone"].as_str())?))
 }
 
 /// What a row of kind `source` observes.
@@ -121,8 +155,10 @@ fn wanted(source: String, wake: &Json, ticks: bool) -> Option<Wanted> {
         include_response: true,
         debounce: Span::ZERO,
         timeout: Span::ZERO,
+        filter: None,
+        until: None,
     };
-    let any = Condition::Change { collections: Vec::new(), ops: Vec::new() };
+    let any = Condition::Change { collections: Vec::new(), ops: Vec::new(), filter: None };
     if wake.is_null() {
         return ticks.then(|| plain(any));
     }
@@ -152,7 +188,7 @@ fn change(wake: &Json) -> Condition {
     collections.dedup();
     ops.sort();
     ops.dedup();
-    Condition::Change { collections, ops }
+    Condition::Change { collections, ops, filter: None }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "saturating is what an absurd delay deserves")]
@@ -234,6 +270,7 @@ mod tests {
         let change = |collections: &[&str], ops: &[Op]| Condition::Change {
             collections: collections.iter().map(|c| (*c).to_owned()).collect(),
             ops: ops.to_vec(),
+            filter: None,
         };
         let finished = of(json!("runFinished")).expect("wanted");
         assert_eq!((finished.condition, finished.include_response), (Condition::RunFinished, true));

@@ -15,7 +15,7 @@ mod source;
 pub mod timeout;
 mod why;
 
-pub use condition::{Condition, Op};
+pub use condition::{Condition, Filter, Op};
 pub(crate) use deliver::{release, wake};
 pub use evaluate::{Change, Match, evaluate};
 pub use manifest::{Entry, Scheduled, Send, Wanted, manifest};

@@ -1,13 +1,16 @@
 //! An append to an entity's stream that carries rows of its manifest: what they stand for is made, changed or undone in
 //! the transaction of the append, in the order of the stream. A registration that stays the same is kept.
 
+use http::StatusCode;
 use serde_json::Value as Json;
 
+use super::condition::Filter;
 use super::manifest::{Entry, Wanted, manifest};
 use super::register::{Asked, NotTheSources, put, readable};
 use crate::dispatch::journal;
 use crate::entity::scheduled;
-use crate::http::Error;
+use crate::http::{Error, Refusal};
+use crate::observe::webhook_sources::{self, FilterName};
 use crate::schedule::ticks;
 use crate::store::{EntityRow, SqlError, Tx};
 use crate::stream::Event;
@@ -71,17 +74,26 @@ fn apply(
 fn register(tx: &Tx<'_>, owner: &EntityRow, key: &str, wanted: &Wanted) -> Result<(), Error> {
     let by = Principal::parse(&owner.created_by).ok_or_else(|| NotTheSources { url: wanted.source.clone() })?;
     readable(tx, &by, &wanted.source)?;
+    let filter = wanted.filter.as_ref().map(|name| filter(tx, name)).transpose()?.flatten();
     let asked = Asked {
         subscriber: owner.url.clone(),
         source: None,
-        condition: wanted.condition.clone(),
+        condition: wanted.condition.clone().filtered(filter),
         manifest_key: key.to_owned(),
         include_response: wanted.include_response,
         debounce: wanted.debounce,
         timeout: wanted.timeout,
         one_shot: false,
+        until: wanted.until,
     };
     put(tx, owner, &wanted.source, &asked)
+}
+
+/// A filter that the catalogue of webhook sources has; `None` when it lets everything through.
+fn filter(tx: &Tx<'_>, name: &FilterName) -> Result<Option<Filter>, Error> {
+    let refuse = |why| Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", why);
+    let schema = webhook_sources::filter(tx.config, name).map_err(refuse)?;
+    Ok(schema.map(|schema| Filter { key: name.filter.clone(), schema }))
 }
 
 /// The longest key that stands for something.

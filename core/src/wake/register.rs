@@ -8,12 +8,13 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
+use crate::observe::webhook_sources;
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
 use crate::stream::{Offset, Owner};
 use crate::tenant::{Permission, Principal, permission};
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 failure! {
     /// The subscriber does not exist.
@@ -46,6 +47,8 @@ pub(crate) struct Asked {
     pub(super) debounce: Span,
     pub(super) timeout: Span,
     pub(super) one_shot: bool,
+    /// When it ends by itself.
+    pub(super) until: Option<Time>,
 }
 
 /// Registers a wake: 204. Registering it again changes nothing; under a manifest key the last write wins.
@@ -139,6 +142,7 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
         debounce: millis("debounceMs"),
         timeout: millis("timeoutMs"),
         one_shot: json.get("oneShot") == Some(&Json::Bool(true)),
+        until: None,
     })
 }
 
@@ -182,6 +186,7 @@ pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Ask
         debounce: asked.debounce,
         timeout: asked.timeout,
         one_shot: asked.one_shot,
+        until: asked.until,
         since: tail(tx, source)?,
     };
     if !replace(tx, &new)? {
@@ -191,7 +196,8 @@ pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Ask
         return Err(TooMany { url: subscriber.url.clone() }.into());
     }
     let id = tx.insert_registration(&new, tx.now)?;
-    Ok(timeout::arm(tx, id, asked.timeout)?)
+    timeout::arm(tx, id, asked.timeout)?;
+    Ok(webhook_sources::arm(tx, id, asked.until)?)
 }
 
 /// Where a source ends now: an entity's main stream, or a plain one.
@@ -213,7 +219,8 @@ fn replace(tx: &Tx<'_>, new: &NewRegistration<'_>) -> Result<bool, SqlError> {
             && known.include_response == new.include_response
             && known.debounce == new.debounce
             && known.timeout == new.timeout
-            && known.one_shot == new.one_shot;
+            && known.one_shot == new.one_shot
+            && known.until == new.until;
         if same {
             return Ok(false);
         }

@@ -24,6 +24,11 @@ pub fn why_not(condition: &Condition, event: &Event<'_>, class: Class) -> Option
                 "`{kind}` was written by the server, and such a row matches only a condition that names its collection"
             )
         }
+        Condition::Change { ops, filter: Some(filter), .. } if ops.is_empty() || ops.contains(&Op::of(operation)) => {
+            let kept_back = filter.complaints(event);
+            let (path, what) = kept_back.first().map_or(("", "passes"), |(path, what)| (path.as_str(), what.as_str()));
+            format!("the filter `{}` keeps it back: its value{path} {what}", filter.key)
+        }
         Condition::Change { ops, .. } => {
             let op = Op::of(operation).as_str();
             let named: Vec<String> = ops.iter().map(|op| op.as_str().to_owned()).collect();

@@ -5,6 +5,7 @@ use std::sync::Once;
 
 use reveille_core::config::StreamRoot;
 use reveille_core::dispatch::Budget;
+use reveille_core::observe::webhook_sources::Catalogue;
 use reveille_core::tenant::{ApiKeys, Authentication};
 use reveille_core::{Config, Span, Time, Virtual};
 use wasm_bindgen::prelude::*;
@@ -57,6 +58,10 @@ extern "C" {
     /// How many registrations one transaction evaluates an append against.
     #[wasm_bindgen(method, getter, js_name = fanOut)]
     fn fan_out(this: &Settings) -> Option<u32>;
+
+    /// The catalogue of webhook sources, as JSON.
+    #[wasm_bindgen(method, getter, js_name = webhookSources)]
+    fn webhook_sources(this: &Settings) -> Option<String>;
 
     /// How long an SSE connection lives, in milliseconds.
     #[wasm_bindgen(method, getter)]
@@ -112,6 +117,9 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
     }
     if let Some(registrations) = settings.fan_out() {
         config.fan_out = registrations.max(1) as usize;
+    }
+    if let Some(text) = settings.webhook_sources().filter(|text| !text.is_empty()) {
+        config.webhook_sources = Some(text.parse::<Catalogue>().map_err(|problem| wrong("webhookSources", &problem))?);
     }
     if let Some(millis) = settings.sse() {
         config.sse = Span::millis(millis as i64);

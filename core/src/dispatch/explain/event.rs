@@ -10,6 +10,7 @@ use super::super::journal::step::cut;
 use super::header;
 use crate::entity::Status;
 use crate::http::{Error, Refusal, Request, failure};
+use crate::observe::webhook_sources::is_ingress;
 use crate::store::{EntityRow, Observed, Read, StreamRow};
 use crate::stream::{Class, Event, Offset, Owner, messages};
 use crate::tenant::{Permission, Principal, permission};
@@ -76,7 +77,7 @@ pub(super) fn explain(read: &Read<'_>, by: &Principal, entity: &EntityRow, asked
     let mut events = Vec::new();
     for (index, message) in all.iter().enumerate().filter(|(index, _)| wanted(index)).take(most) {
         let event = Event::of(message);
-        let class = class_of(&event, message, from.as_ref());
+        let class = class_of(&event, message, from.as_ref(), &source);
         let position = format!("{end}:{index}");
         let judge = Judge {
             event: &event,
@@ -144,12 +145,13 @@ fn find(read: &Read<'_>, by: &Principal, asked: &Asked) -> Result<(String, Strea
     Ok((stream.path.clone(), stream, None))
 }
 
-/// Which conditions an event may match, by who can have written it: on an entity's stream, wake rows, messages, tags, rows
+/// Which conditions an event may match, by who can have written it: what comes by webhooks, and on an entity's stream, wake rows, messages, tags, rows
 /// that routes write and what stands at its birth are the server's.
-fn class_of(event: &Event<'_>, message: &str, entity: Option<&EntityRow>) -> Class {
+fn class_of(event: &Event<'_>, message: &str, entity: Option<&EntityRow>, source: &str) -> Class {
     let inserts = event.operation.as_deref().is_none_or(|op| op == "insert");
     match event.kind.as_deref() {
         Some("wake") => Class::Never,
+        _ if is_ingress(source) => Class::Named,
         _ if entity.is_none() => Class::Any,
         Some("inbox" | "entity_created" | "slash_command") if inserts => Class::Named,
         Some("tags") => Class::Named,

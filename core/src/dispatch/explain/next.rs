@@ -20,7 +20,7 @@ use crate::wake::debounce;
 pub(super) struct Coming {
     pub(super) at: Time,
     /// `wake`, `debounce`, `timeout`, `schedule`, `message`, `announcement`, `retry` (also of a shape that it observes),
-    /// `lease` or `lock`.
+    /// `lease`, `lock`, or the `end` of what it observes for a while.
     pub(super) kind: &'static str,
     pub(super) what: String,
 }
@@ -46,6 +46,10 @@ pub(super) fn all(read: &Read<'_>, entity: &EntityRow, mut coming: Vec<Coming>) 
         if let Some(at) = observed.timeout_at {
             let what = format!("it is told that nothing has matched on {}, unless something does", observed.source);
             coming.push(Coming { at, kind: "timeout", what });
+        }
+        if let Some(at) = observed.until {
+            let what = format!("it no longer observes {}", observed.source);
+            coming.push(Coming { at, kind: "end", what });
         }
         if let Some(at) = if observed.source.starts_with("/_cron/") { read.cron_due(&observed.source)? } else { None } {
             let what = format!("{} ticks", observed.source);

@@ -23,3 +23,6 @@ CREATE TABLE pg_sync (
 -- A fan-out may stop between two events of an append: the registration that has seen some of them, and which comes next.
 ALTER TABLE fan_out ADD COLUMN within INTEGER;
 ALTER TABLE fan_out ADD COLUMN event INTEGER NOT NULL DEFAULT 0;
+
+-- A registration may end by itself.
+ALTER TABLE registration ADD COLUMN until INTEGER;
