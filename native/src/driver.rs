@@ -11,6 +11,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::cost::{Cost, cost};
+use crate::fold::Folder;
 use crate::metrics::Histogram;
 
 /// One connection to a tenant's database file.
@@ -22,6 +23,8 @@ pub struct Driver {
     written: Cell<u64>,
     costs: RefCell<HashMap<(usize, usize), Cost>>,
     commits: Option<Arc<Histogram>>,
+    /// Who folds the log beside this connection, and how much had been written when it was last asked to.
+    folder: Option<(Folder, Cell<u64>)>,
 }
 
 impl Driver {
@@ -31,7 +34,7 @@ impl Driver {
     /// When the file cannot be opened, or is not a database.
     pub fn open(path: &Path) -> Result<Self, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let driver = Self::new(path, flags, "BEGIN IMMEDIATE")?;
+        let mut driver = Self::new(path, flags, "BEGIN IMMEDIATE")?;
         driver.connection.execute_batch(WRITER).map_err(words)?;
         let mode: String = driver.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(words)?;
         if mode != "wal" {
@@ -39,6 +42,7 @@ impl Driver {
                 "the file system cannot keep a write-ahead log (journal mode `{mode}`)"
             )));
         }
+        driver.folder = Some((Folder::start(path), Cell::new(0)));
         Ok(driver)
     }
 
@@ -70,6 +74,7 @@ impl Driver {
             written: Cell::new(0),
             costs: RefCell::default(),
             commits: None,
+            folder: None,
         })
     }
 
@@ -77,6 +82,15 @@ impl Driver {
     /// would commit by itself.
     fn ended(&self) -> bool {
         self.depth.get() > 0 && self.connection.is_autocommit()
+    }
+
+    /// Has the log folded when enough was written since that was asked for last.
+    fn fold(&self) {
+        let Some((folder, asked)) = &self.folder else { return };
+        if self.written.get() - asked.get() >= FOLD {
+            asked.set(self.written.get());
+            folder.ask();
+        }
     }
 
     fn control(&self, sql: &'static str) -> Result<(), SqlError> {
@@ -179,6 +193,7 @@ impl<'d> Open<'d> {
             if let Some(commits) = &self.driver.commits {
                 commits.record(start.elapsed().as_secs_f64());
             }
+            self.driver.fold();
         } else {
             self.driver.control("RELEASE nested")?;
         }
@@ -252,14 +267,18 @@ const STATEMENTS: usize = 512;
 /// How long a connection waits for another's lock. In WAL mode with one writer nothing should ever wait.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// `fullfsync` makes a sync mean it on macOS too. A log of 4000 pages is folded back less often than SQLite's 1000, so
-/// that hot pages are written fewer times, and still reads in a few milliseconds at a start; its size limit gives back
-/// what one long read made it grow to. Temporary files would be a second disk to fill up.
+/// How many rows are written until the log is folded.
+const FOLD: u64 = 2000;
+
+/// `fullfsync` makes a sync mean it on macOS too. The log is folded by a thread beside this connection; what that did not
+/// reach, the commit does that makes the log longer than 8000 pages, and the log begins anew: little enough for a commit to
+/// wait for, and still read in some milliseconds at a start. Its size limit gives back what one long read made it grow to.
+/// Temporary files would be a second disk to fill up.
 const WRITER: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 8000;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -16384;

@@ -76,6 +76,8 @@ struct Host<S> {
     budget: usize,
     /// No tick before this: the last one changed nothing and yet more was said to be due.
     rest_until: Option<Instant>,
+    /// The last batch ticked, and took its time.
+    ticked_long: bool,
     /// When something was last written that may still lie in the log alone.
     unfolded: Option<Instant>,
 }
@@ -91,6 +93,7 @@ impl<S: Sql> Host<S> {
             deadline,
             budget: BUDGET,
             rest_until: None,
+            ticked_long: false,
             unfolded: None,
         }
     }
@@ -138,7 +141,9 @@ impl<S: Sql> Host<S> {
     }
 
     fn batch(&mut self, jobs: &mut Vec<Job>) {
-        let tick = self.until_due() == Some(Duration::ZERO);
+        let due = self.until_due() == Some(Duration::ZERO);
+        // Who has waited for a long tick does not wait for another.
+        let tick = due && (jobs.is_empty() || !self.ticked_long);
         let mut commands = Vec::with_capacity(jobs.len() + 1);
         if tick {
             commands.push(Command::Tick { budget: self.budget });
@@ -159,6 +164,7 @@ impl<S: Sql> Host<S> {
             self.unfolded = Some(Instant::now());
         }
         self.deadline = turns.last().map_or(self.deadline, |turn| turn.next_deadline);
+        self.ticked_long = tick && took > TICK / 4;
         if tick {
             let timers = usize::try_from(self.engine.counts().timers - timers).unwrap_or(usize::MAX);
             self.after_tick(timers, took, turns.first().is_some_and(|turn| turn.cost.rows > 0));

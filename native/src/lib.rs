@@ -24,6 +24,7 @@ mod body;
 mod connect;
 mod cost;
 mod driver;
+mod fold;
 mod host;
 mod hub;
 mod limits;
