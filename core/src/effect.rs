@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::store::Table;
 use crate::stream::Offset;
 use crate::time::{Span, Time};
 
@@ -152,6 +153,8 @@ pub enum Topic {
     Stream(i64),
     /// The virtual clock.
     Clock,
+    /// A table that shapes are of.
+    Table(Table),
 }
 
 impl fmt::Display for Topic {
@@ -159,6 +162,7 @@ impl fmt::Display for Topic {
         match self {
             Self::Stream(id) => write!(f, "stream:{id}"),
             Self::Clock => f.write_str("clock"),
+            Self::Table(table) => write!(f, "table:{}", table.number()),
         }
     }
 }

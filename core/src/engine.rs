@@ -21,10 +21,11 @@ use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Refusal, Request, Response, is_subscription, route};
+use crate::live::Live;
 use crate::pending::Pending;
 use crate::schedule::{self, Timer};
 use crate::store::{Clock, Keys, Read, Sql, SqlError, Verdict, migrate};
-use crate::stream::{Live, Next};
+use crate::stream::Next;
 use crate::time::Time;
 
 /// Names a request between the host and the engine.

@@ -38,7 +38,7 @@
 //! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`stream`] is the log ·
 //! `subscription` follows, announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
 //! [`dispatch`] decides who runs them · [`egress`] says where they may be called · [`observe`] writes streams about what
-//! others do · `schedule` is time · [`store`] is the database.
+//! others do · `shape` tells tables · `schedule` is time · [`store`] is the database.
 
 pub mod config;
 pub mod dispatch;
@@ -52,9 +52,11 @@ mod entropy;
 pub mod fuzz;
 pub mod http;
 pub mod limits;
+mod live;
 pub mod observe;
 mod pending;
 mod schedule;
+mod shape;
 pub mod store;
 pub mod stream;
 mod subscription;
@@ -66,6 +68,7 @@ pub use config::{Config, Virtual};
 pub use effect::{Answer, Effect, EffectId, Fetch, Fetched, Notify, Topic, Touch};
 pub use engine::{Command, Cost, Counts, Engine, Reply, Ticket, Turn};
 pub use entropy::Entropy;
+pub use live::Live;
 pub use schedule::cron;
 pub use subscription::glob;
 pub use time::{Span, Time};

@@ -90,6 +90,24 @@ pub const SHAPE_TIME: Span = Span::secs(40);
 pub const SHAPE_PROBE: Span = Span::secs(10);
 /// The longest wait before a shape that fails is asked again.
 pub const SHAPE_BACKOFF: Span = Span::secs(30);
+/// How many changes of rows that shapes show are remembered.
+pub const CHANGES: i64 = 8192;
+/// How much of what a row was is kept of one change.
+pub const CHANGE_BYTES: usize = 4096;
+/// How much an answer to a question about a shape holds, before it says that there is more.
+pub const SHAPE_ANSWER: usize = 1 << 20;
+/// How many rows are looked at for one answer.
+pub const SHAPE_LOOKS: usize = 8192;
+/// How many changes a reader of a shape may be behind before it begins anew.
+pub const SHAPE_BEHIND: usize = 4096;
+/// How long a question about a shape waits for a change. Browsers have six connections for a server.
+pub const SHAPE_HOLD: Span = Span::secs(5);
+/// How long a filter of a shape may be, and how deep.
+pub const SHAPE_WHERE: usize = 2048;
+/// How deep a filter of a shape may be.
+pub const SHAPE_DEPTH: usize = 32;
+/// How much work one answer may spend on its filter.
+pub const SHAPE_WORK: usize = 4 << 20;
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
 /// How many registrations are looked at together, and how many matches are told.

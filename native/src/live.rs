@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CONNECTION, HeaderValue};
 use reveille_core::store::SqlError;
-use reveille_core::stream::{Live, Next};
-use reveille_core::{Time, Topic, engine};
+use reveille_core::stream::Next;
+use reveille_core::{Live, Time, Topic, engine};
 
 use crate::answer::{Answer, Body, Busy, refuse, whole};
 use crate::hub::{Notice, Subscription};

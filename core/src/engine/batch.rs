@@ -45,6 +45,7 @@ pub(super) struct Batch<'a> {
     now: Time,
     txid: i64,
     serial: Cell<i64>,
+    changes: Cell<i64>,
     slots: Slots,
     next_pending: Cell<u64>,
     landed: RefCell<Vec<EffectId>>,
@@ -66,6 +67,7 @@ impl<'a> Batch<'a> {
             now,
             txid: clock.txid + 1,
             serial: Cell::new(clock.serial),
+            changes: Cell::new(clock.changes),
             slots,
             next_pending: Cell::new(memory.next_pending),
             landed: RefCell::default(),
@@ -73,7 +75,7 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn clock(&self) -> Clock {
-        Clock { txid: self.txid, now: self.now, serial: self.serial.get() }
+        Clock { txid: self.txid, now: self.now, serial: self.serial.get(), changes: self.changes.get() }
     }
 
     pub(super) fn tx(&'a self, entropy: Entropy) -> Tx<'a> {
@@ -81,6 +83,7 @@ impl<'a> Batch<'a> {
             Read::new(self.sql, self.config, self.now),
             self.txid,
             &self.serial,
+            &self.changes,
             &self.slots,
             self.memory.stopping,
             entropy.draw(),
@@ -303,7 +306,7 @@ impl Handle<'_> {
     /// stays only when it is kept.
     pub(crate) fn nested(&self, scratch: &mut Scratch, work: impl Fn(&Tx<'_>) -> Result<Done, Error>) -> Ended {
         let batch = self.batch;
-        let slots = batch.slots.clone();
+        let (slots, changes) = (batch.slots.clone(), batch.changes.get());
         let tx = batch.tx(*self.entropy);
         let mut answer = None;
         let ended = batch.sql.transaction(&mut || {
@@ -323,6 +326,7 @@ impl Handle<'_> {
             return Ended::Kept(done);
         }
         batch.slots.restore(&slots);
+        batch.changes.set(changes);
         match (answer, ended) {
             (Some(Ok(Err(error))), Ok(())) => match error {
                 Error::Store(_) if batch.sql.intact() != Some(true) => Ended::Spoiled,

@@ -14,6 +14,7 @@ use crate::store::{EntityRow, SqlError, Tx};
 use crate::stream::{Cause, Class, Content, Why, close, write};
 use crate::subscription;
 use crate::tenant::{Permission, permission};
+use crate::time::Span;
 
 /// `POST …/signal`: `{"signal", "reason"?, "payload"?}`.
 pub(crate) fn signal(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
@@ -64,7 +65,8 @@ fn apply(
     };
     let continues = previous == Status::Paused && effect.status == Status::Idle;
     entity.status = effect.status.continued(continues && status::is_claimed(tx, entity.id)?);
-    entity.updated_at = tx.now;
+    // Whoever waits to see the signal in a shape sees it by this, also when its status stays.
+    entity.updated_at = tx.now.max(entity.updated_at + Span::millis(1));
     save(tx, &entity)?;
     let event = event(tx, sent, reason, payload, previous, effect);
     let Some(mut stream) = tx.stream_by_id(entity.id)? else { return Ok(entity) };

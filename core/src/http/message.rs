@@ -36,6 +36,16 @@ impl Request {
         (!value.is_empty()).then_some(value)
     }
 
+    /// The query's parameters, decoded, in order.
+    pub(crate) fn query_pairs(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.filter_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(key)?, decode(value).unwrap_or(Cow::Borrowed(value))))
+        });
+        decoded.collect()
+    }
+
     /// The decoded values of the query parameter `name`, in order.
     pub fn query_all(&self, name: &str) -> Vec<Cow<'_, str>> {
         self.query

@@ -14,7 +14,7 @@ use crate::observe::webhook_sources;
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
-use crate::{entity, observe, schedule, stream, subscription, wake};
+use crate::{entity, observe, schedule, shape, stream, subscription, wake};
 
 /// A request on its way to its function, with the store as that function may use it.
 pub(crate) struct Call<'a, S> {
@@ -82,7 +82,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 62] = [
+static ROUTES: [Route; 64] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -116,6 +116,8 @@ static ROUTES: [Route; 62] = [
         "/_electric/entities/{type}/{id}/webhook-source-subscriptions/{subscription}",
         webhook_sources::unsubscribe,
     ),
+    read(Method::GET, "/_electric/electric/v1/shape", shape::read),
+    read(Method::GET, "/_electric/electric/v1/health", shape::health),
     read(Method::GET, "/_electric/webhook-sources", webhook_sources::list),
     write(Method::POST, "/_electric/observations/cron/ensure-stream", schedule::ticks::ensure_stream),
     write(Method::POST, "/_electric/observations/entities/ensure-stream", observe::members::ensure_stream),

@@ -1,6 +1,10 @@
 //! Entities. One shares the row id of its main stream, and is found by that stream's path.
 
-use super::{Read, Row, SqlError, Tx};
+use serde_json::value::RawValue;
+
+use super::change::{columns, tenant};
+use super::schema_set::SchemaSet;
+use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::entity::Status;
 use crate::time::Time;
 
@@ -58,6 +62,28 @@ macro_rules! select {
 }
 
 impl EntityRow {
+    /// The row as clients see it, with the schemas that it was spawned with.
+    pub(crate) fn columns(&self, schemas: Option<&SchemaSet>) -> Columns {
+        let raw = |json: Option<&Box<RawValue>>| json.map(|json| json.get().to_owned());
+        columns([
+            ("tenant_id", tenant()),
+            ("url", Some(self.url.clone())),
+            ("type", Some(self.kind.clone())),
+            ("status", Some(self.status.as_str().to_owned())),
+            ("dispatch_policy", self.policy.clone()),
+            ("tags", Some(self.tags.clone())),
+            ("spawn_args", Some(self.args.clone())),
+            ("sandbox", None),
+            ("parent", self.parent.clone()),
+            ("created_by", Some(self.created_by.clone())),
+            ("type_revision", Some(self.type_revision.to_string())),
+            ("inbox_schemas", raw(schemas.and_then(|set| set.inbox.as_ref()))),
+            ("state_schemas", raw(schemas.and_then(|set| set.state.as_ref()))),
+            ("created_at", Some(self.created_at.as_millis().to_string())),
+            ("updated_at", Some(self.updated_at.as_millis().to_string())),
+        ])
+    }
+
     fn from(row: Row<'_>) -> Result<Self, SqlError> {
         let status = row.text(3)?;
         Ok(Self {
@@ -114,6 +140,7 @@ impl Read<'_> {
 
 impl Tx<'_> {
     pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
+        self.log_new(Table::Entities, &e.url)?;
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at) \
@@ -139,6 +166,23 @@ impl Tx<'_> {
 
     /// Writes what can change of an entity.
     pub(crate) fn update_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
+        let before =
+            self.one("SELECT status, policy, tags, updated_at FROM entity WHERE id = ?1", &[e.id.into()], |row| {
+                let (status, policy, tags) = (row.text(0)?, row.opt_text(1)?, row.text(2)?);
+                let (updated_at, now) = (row.int(3)?, e.updated_at.as_millis());
+                let mut before = Columns::new();
+                let mut column = |name: &str, was: Option<String>, changed: bool| {
+                    if changed {
+                        before.insert(name.to_owned(), was.into());
+                    }
+                };
+                column("status", Some(status.to_owned()), status != e.status.as_str());
+                column("dispatch_policy", policy.map(str::to_owned), policy != e.policy.as_deref());
+                column("tags", Some(tags.to_owned()), tags != e.tags);
+                column("updated_at", Some(updated_at.to_string()), updated_at != now);
+                Ok(before)
+            })?;
+        self.log_old(Table::Entities, &e.url, before.unwrap_or_default())?;
         self.write(
             "UPDATE entity SET status = ?2, policy = ?3, tags = ?4, next_wake = ?5, updated_at = ?6 WHERE id = ?1",
             &[

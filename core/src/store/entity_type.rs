@@ -1,6 +1,10 @@
 //! Entity types.
 
-use super::{Read, Row, SqlError, Tx};
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use super::change::{columns, tenant};
+use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::entity::Definition;
 use crate::time::Time;
 
@@ -17,6 +21,26 @@ pub(crate) struct EntityTypeRow {
 }
 
 impl EntityTypeRow {
+    /// The row as clients see it.
+    pub(crate) fn columns(&self) -> Columns {
+        let raw = |json: &Option<Box<RawValue>>| json.as_deref().map(|json| json.get().to_owned());
+        let definition = &self.definition;
+        columns([
+            ("tenant_id", tenant()),
+            ("name", Some(self.name.clone())),
+            ("description", Some(definition.description.clone())),
+            ("creation_schema", raw(&definition.creation_schema)),
+            ("inbox_schemas", raw(&definition.inbox_schemas)),
+            ("state_schemas", raw(&definition.state_schemas)),
+            ("slash_commands", raw(&definition.slash_commands)),
+            ("serve_endpoint", definition.serve_endpoint.clone()),
+            ("default_dispatch_policy", definition.default_dispatch_policy.as_ref().map(Json::to_string)),
+            ("revision", Some(self.revision.to_string())),
+            ("created_at", Some(self.created_at.iso())),
+            ("updated_at", Some(self.updated_at.iso())),
+        ])
+    }
+
     fn from(row: Row<'_>) -> Result<Self, SqlError> {
         Ok(Self {
             name: row.text(0)?.to_owned(),
@@ -36,6 +60,13 @@ impl Read<'_> {
         self.one(sql, &[name.into()], EntityTypeRow::from)
     }
 
+    /// Types by name, after so many.
+    pub(crate) fn entity_types_from(&self, seen: usize, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
+        let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1 OFFSET ?2";
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.all(sql, &[number(limit).into(), number(seen).into()], EntityTypeRow::from)
+    }
+
     /// All types by name.
     pub(crate) fn entity_types(&self, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
         let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1";
@@ -45,6 +76,8 @@ impl Read<'_> {
 
 impl Tx<'_> {
     pub(crate) fn write_entity_type(&self, row: &EntityTypeRow) -> Result<(), SqlError> {
+        let before = self.entity_type(&row.name)?.map(|before| before.columns());
+        self.log_write(Table::EntityTypes, &row.name, before, Some(&row.columns()))?;
         let definition = serde_json::to_string(&row.definition).expect("a definition has string keys and serialises");
         self.write(
             "INSERT INTO entity_type (name, definition, schemas, revision, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
@@ -61,6 +94,8 @@ impl Tx<'_> {
     }
 
     pub(crate) fn delete_entity_type(&self, name: &str) -> Result<(), SqlError> {
+        let before = self.entity_type(name)?.map(|before| before.columns());
+        self.log_write(Table::EntityTypes, name, before, None)?;
         self.write("DELETE FROM entity_type WHERE name = ?1", &[name.into()])
     }
 }

@@ -5,6 +5,7 @@
 
 mod asked;
 mod awaited;
+mod change;
 mod clock;
 mod cron;
 mod dead_letter;
@@ -38,6 +39,8 @@ mod tx;
 mod waiting_wake;
 
 pub(crate) use asked::{Asked, PatternRow};
+pub use change::Table;
+pub(crate) use change::{Change, Columns, Since};
 pub use clock::Clock;
 pub(crate) use cron::CronRow;
 pub(crate) use dead_letter::DeadLetter;
@@ -51,6 +54,7 @@ pub(crate) use membership::MembershipRow;
 pub(crate) use pg_sync::PgSyncRow;
 pub(crate) use registration::{NewRegistration, Observed, Registration};
 pub(crate) use runner::RunnerRow;
+pub(crate) use schema_set::SchemaSet;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 pub(crate) use segment::Places;
 pub(crate) use segment::Segment;

@@ -1,6 +1,7 @@
 //! Runners: processes behind a NAT that pull their work.
 
-use super::{Read, Row, SqlError, Tx};
+use super::change::{columns, tenant, timestamp};
+use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::time::Time;
 
 /// A runner.
@@ -38,6 +39,37 @@ macro_rules! select {
 }
 
 impl RunnerRow {
+    /// The row as clients see it.
+    pub(crate) fn columns(&self) -> Columns {
+        columns([
+            ("tenant_id", tenant()),
+            ("id", Some(self.id.clone())),
+            ("owner_principal", Some(self.owner.clone())),
+            ("label", Some(self.label.clone())),
+            ("kind", Some(self.kind.clone())),
+            ("admin_status", Some(self.admin_status().to_owned())),
+            ("wake_stream", Some(self.wake_stream.clone())),
+            ("sandbox_profiles", Some(self.profiles.clone())),
+            ("created_at", timestamp(self.created_at)),
+            ("updated_at", timestamp(self.updated_at)),
+        ])
+    }
+
+    /// How it is, as clients see that, once it has said so.
+    pub(crate) fn diagnostics_columns(&self) -> Option<Columns> {
+        let seen = self.last_seen_at?;
+        Some(columns([
+            ("tenant_id", tenant()),
+            ("runner_id", Some(self.id.clone())),
+            ("owner_principal", Some(self.owner.clone())),
+            ("wake_stream_offset", self.wake_offset.clone()),
+            ("last_seen_at", timestamp(seen)),
+            ("liveness_lease_expires_at", timestamp(self.lease_until.unwrap_or(seen))),
+            ("diagnostics", self.diagnostics.clone()),
+            ("updated_at", timestamp(seen)),
+        ]))
+    }
+
     fn from(row: Row<'_>) -> Result<Self, SqlError> {
         let time = |i| row.opt_int(i).map(|at| at.map(Time::from_millis));
         Ok(Self {
@@ -91,6 +123,10 @@ impl Read<'_> {
 impl Tx<'_> {
     /// Writes a runner whole.
     pub(crate) fn write_runner(&self, r: &RunnerRow) -> Result<(), SqlError> {
+        let before = self.runner(&r.id)?;
+        self.log_write(Table::Runners, &r.id, before.as_ref().map(RunnerRow::columns), Some(&r.columns()))?;
+        let said = before.as_ref().and_then(RunnerRow::diagnostics_columns);
+        self.log_write(Table::RunnerDiagnostics, &r.id, said, r.diagnostics_columns().as_ref())?;
         self.write(
             "INSERT INTO runner (id, serial, owner, label, kind, status, wake_stream, profiles, created_at, updated_at, last_seen_at, lease_until, \
              wake_offset, diagnostics) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \

@@ -31,6 +31,11 @@ impl Read<'_> {
         Ok(Keys { ring: Ring::new(&self.signing_keys()?)?, claims: decode_key(&text)? })
     }
 
+    /// What no other database has; it stays within the server.
+    pub(crate) fn incarnation(&self) -> Result<String, SqlError> {
+        self.setting(CLAIMS)?.ok_or_else(|| SqlError::new(format!("the key `{CLAIMS}` is missing")))
+    }
+
     /// The URL under which this server is reached, without a trailing slash.
     pub(crate) fn public_url(&self) -> Result<String, SqlError> {
         if let Some(url) = &self.config.public_url {

@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
-use super::Keys;
 use super::sql::{self, Row, Sql, SqlError, Value};
+use super::{Keys, Table};
 use crate::config::Config;
-use crate::effect::{Effect, Fetch, Notify, Touch};
+use crate::effect::{Effect, Fetch, Notify, Topic, Touch};
 use crate::engine::{Counts, Slots};
 use crate::entropy::Draw;
+use crate::stream::Offset;
 use crate::time::Time;
 
 /// A snapshot of the store at a moment.
@@ -91,6 +92,7 @@ pub(crate) struct Tx<'a> {
     read: Read<'a>,
     txid: i64,
     serial: &'a Cell<i64>,
+    changes: &'a Cell<i64>,
     slots: &'a Slots,
     /// The server is stopping: no fetch starts any more.
     pub(crate) stopping: bool,
@@ -114,12 +116,13 @@ impl<'a> Tx<'a> {
         read: Read<'a>,
         txid: i64,
         serial: &'a Cell<i64>,
+        changes: &'a Cell<i64>,
         slots: &'a Slots,
         stopping: bool,
         draw: Draw,
         keys: &'a Keys,
     ) -> Self {
-        Self { read, txid, serial, slots, stopping, draw, keys, left: RefCell::default() }
+        Self { read, txid, serial, changes, slots, stopping, draw, keys, left: RefCell::default() }
     }
 
     /// The number of this commit: the numeric `txid` of the wire.
@@ -132,6 +135,21 @@ impl<'a> Tx<'a> {
         let id = self.serial.get() + 1;
         self.serial.set(id);
         id
+    }
+
+    /// The number of the next change in the log.
+    pub(super) fn next_change(&self) -> i64 {
+        self.changes.replace(self.changes.get() + 1)
+    }
+
+    /// Tells those who read a table after the commit, once.
+    pub(super) fn moved(&self, table: Table) {
+        let topic = Topic::Table(table);
+        let effects = &mut self.left.borrow_mut().effects;
+        let told = |effect: &Effect| matches!(effect, Effect::Notify(notify) if notify.topic == topic);
+        if !effects.iter().any(told) {
+            effects.push(Effect::Notify(Notify { topic, from: Offset::ZERO, to: Offset::ZERO, bytes: None }));
+        }
     }
 
     /// Takes a slot for a fetch, if there is one. The effect must follow by [`Tx::fetch`].

@@ -1,8 +1,7 @@
-//! Live reads: long-poll and SSE, driven by the host and answered here.
+//! Live reads of streams: long-poll and SSE, driven by the host and answered here.
 //!
-//! A host subscribes to [`Live::topics`], then asks [`Engine::next`](crate::Engine::next), then waits for a topic or for
-//! the moment it was told: in that order nothing falls between. A reader that stands exactly where a notification
-//! begins is served its bytes from memory by [`Live::accept`]; every other asks. Each piece is authorised when asked for.
+//! A reader that stands exactly where a notification begins is served its bytes from memory by [`Follow::accept`]; every
+//! other asks. Each piece is authorised when asked for.
 
 use http::StatusCode;
 
@@ -40,9 +39,9 @@ pub enum Next {
     Wait(Time),
 }
 
-/// A live read in progress.
+/// A live read of a stream in progress.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub(crate) struct Follow {
     stream: StreamRow,
     by: Principal,
     mode: Mode,
@@ -54,7 +53,7 @@ pub struct Live {
     keep_alive: Span,
 }
 
-impl Live {
+impl Follow {
     pub(super) fn new(
         read: &Read<'_>,
         stream: StreamRow,
@@ -77,9 +76,8 @@ impl Live {
         }
     }
 
-    /// What to subscribe to before asking. A host whose clock is virtual also waits for [`Topic::Clock`].
-    #[must_use]
-    pub fn topics(&self) -> Vec<Topic> {
+    /// What to subscribe to before asking.
+    pub(crate) fn topics(&self) -> Vec<Topic> {
         vec![Topic::Stream(self.stream.id)]
     }
 
@@ -111,7 +109,7 @@ impl Live {
     }
 
     /// Serves a notification from memory when the reader stands exactly where it begins.
-    pub fn accept(&mut self, notify: &Notify) -> Option<Next> {
+    pub(crate) fn accept(&mut self, notify: &Notify) -> Option<Next> {
         let fresh = notify.topic == Topic::Stream(self.stream.id) && notify.from == self.at;
         let ready = self.mode == Mode::LongPoll || self.started.is_some();
         let bytes = notify.bytes.as_ref().filter(|_| fresh && ready)?;

@@ -4,12 +4,13 @@ use http::StatusCode;
 
 use super::access::Owner;
 use super::find::find;
-use super::live::{Live, Mode};
+use super::live::{Follow, Mode};
 use super::offset::Offset;
 use crate::effect::Touch;
 use crate::engine::Reply;
 use crate::http::{Call, Error, Refusal, Response};
 use crate::limits::READ;
+use crate::live::Live;
 use crate::store::{Read, SqlError, StreamRow};
 use crate::time::Time;
 
@@ -47,7 +48,8 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     match mode {
         Some(Mode::LongPoll) if from == tail && stream.closed => Ok(Reply::Whole(nothing_new(&stream, tail, &cursor))),
         Some(mode) if mode == Mode::Sse || from == tail => {
-            Ok(Reply::Live(Box::new(Live::new(read, stream, by, mode, from, cursor))))
+            let follow = Follow::new(read, stream, by, mode, from, cursor);
+            Ok(Reply::Live(Box::new(Live::stream(follow))))
         }
         live => {
             let mut body = gather(read, &stream, from)?;

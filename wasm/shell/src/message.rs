@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reveille_core::Topic;
 use reveille_core::http::{Request, Response};
+use reveille_core::store::Table;
 use reveille_core::tenant::Principal;
 use wasm_bindgen::prelude::*;
 
@@ -145,17 +146,19 @@ pub(crate) fn lines_of<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -
     lines
 }
 
-/// A topic as a number: a stream's row, or 0 for the virtual clock.
+/// A topic as a number: a stream's row, 0 for the virtual clock, below that a table of shapes.
 pub(crate) fn topic_number(topic: Topic) -> f64 {
     match topic {
         Topic::Stream(row) => row as f64,
         Topic::Clock => 0.0,
+        Topic::Table(table) => -(table.number() as f64),
     }
 }
 
 /// The topic of a number.
 pub(crate) fn topic(number: f64) -> Topic {
-    if number == 0.0 { Topic::Clock } else { Topic::Stream(number as i64) }
+    let table = Table::of(-(number as i64)).map(Topic::Table);
+    if number == 0.0 { Topic::Clock } else { table.unwrap_or(Topic::Stream(number as i64)) }
 }
 
 /// The parts of a response.

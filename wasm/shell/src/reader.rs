@@ -3,8 +3,8 @@
 //! It is a connection of its own in an instance of its own, so that a command which traps takes no reader with it.
 
 use reveille_core::store::SqlError;
-use reveille_core::stream::{Live, Next, Offset};
-use reveille_core::{Config, Notify, Reply, Time, Topic, Touch, engine};
+use reveille_core::stream::{Next, Offset};
+use reveille_core::{Config, Live, Notify, Reply, Time, Topic, Touch, engine};
 use wasm_bindgen::prelude::*;
 
 use crate::config::{Settings, config};

@@ -26,3 +26,15 @@ ALTER TABLE fan_out ADD COLUMN event INTEGER NOT NULL DEFAULT 0;
 
 -- A registration may end by itself.
 ALTER TABLE registration ADD COLUMN until INTEGER;
+
+-- What the rows of the tables that clients see were before each commit: a ring of the last changes.
+CREATE TABLE change (
+  slot INTEGER PRIMARY KEY,        -- the number of the change, modulo the length of the ring
+  txid INTEGER NOT NULL,           -- the commit that made it
+  tab INTEGER NOT NULL,            -- the table
+  key TEXT NOT NULL,               -- the row's key in it
+  before TEXT                      -- JSON: the text of what changed, or of all that went; none where there was no row
+) STRICT;
+
+-- How many changes there were.
+ALTER TABLE clock ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;

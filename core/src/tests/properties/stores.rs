@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 
 use super::check;
 use super::sse::{Event, interpret, normal};
+use crate::Live;
 use crate::effect::{Effect, Topic};
 use crate::http::{Request, Response};
 use crate::limits::{PIECE, READ, SEAL_LARGE};
-use crate::stream::{Content, Live, Next, Offset};
+use crate::stream::{Content, Next, Offset};
 use crate::tenant::Principal;
 use crate::tests::world::World;
 use crate::{Command, Reply, Span, Ticket};

@@ -1,0 +1,136 @@
+//! What a reader is told of a stretch of the log.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::columns::{Projector, Row, rolled_back};
+use super::filter::Budget;
+use super::{Scope, Shape, answer};
+use crate::limits::{SHAPE_ANSWER, SHAPE_BEHIND};
+use crate::store::{Change, Read, Since, SqlError};
+
+/// The difference between two commits, as one reader sees it.
+pub(super) struct Delta {
+    pub(super) messages: Vec<Json>,
+    /// The commit up to which it goes.
+    pub(super) at: i64,
+    /// Whether that is the last one.
+    pub(super) complete: bool,
+    /// The filter asked for more than an answer may spend on it.
+    pub(super) too_expensive: bool,
+}
+
+impl Delta {
+    /// The messages, with the one that says that they are all.
+    pub(super) fn told(&self) -> Vec<Json> {
+        let end = self.complete.then(|| answer::up_to_date(self.at));
+        self.messages.iter().cloned().chain(end).collect()
+    }
+}
+
+/// What has changed after a commit; `None` when that is no longer known, or never was.
+pub(super) fn since(read: &Read<'_>, shape: &Shape, from: i64) -> Result<Option<Delta>, SqlError> {
+    let last = read.commit()?;
+    if from > last {
+        return Ok(None);
+    }
+    let changes = match read.changes_since(from, Scope::tables(shape.spec.table))? {
+        Since::Known(changes) if changes.len() <= SHAPE_BEHIND => changes,
+        _ => return Ok(None),
+    };
+    let (projector, budget) = (Projector::new(read), Budget::default());
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    let mut at = last;
+    for (key, changes) in in_order(&changes) {
+        let first = changes.first().map_or(last, |change| change.txid);
+        // A commit is told whole: all rows that it was the first to touch.
+        if bytes >= SHAPE_ANSWER && first > at_most(&messages) {
+            at = first - 1;
+            break;
+        }
+        let now = projector.row(shape.spec, key)?;
+        let told = tell(read, shape, now, &changes, &budget)?;
+        bytes += told.as_ref().map_or(0, |(_, size)| *size);
+        messages.extend(told.map(|(message, _)| (first, message)));
+    }
+    let messages = number(messages.into_iter().map(|(_, message)| message).collect());
+    Ok(Some(Delta { messages, at, complete: at == last, too_expensive: budget.is_spent() }))
+}
+
+/// The commit of the last message.
+fn at_most(messages: &[(i64, Json)]) -> i64 {
+    messages.last().map_or(0, |(first, _)| *first)
+}
+
+/// The changes of each row, the rows in the order in which they were first touched.
+fn in_order(changes: &[Change]) -> Vec<(&str, Vec<&Change>)> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut rows: Vec<(&str, Vec<&Change>)> = Vec::new();
+    for change in changes {
+        let place = *places.entry(&change.key).or_insert_with(|| {
+            rows.push((&change.key, Vec::new()));
+            rows.len() - 1
+        });
+        rows[place].1.push(change);
+    }
+    rows
+}
+
+/// What is told of one row, and how long that is.
+fn tell(
+    read: &Read<'_>,
+    shape: &Shape,
+    now: Option<Row>,
+    changes: &[&Change],
+    budget: &Budget,
+) -> Result<Option<(Json, usize)>, SqlError> {
+    let spec = shape.spec;
+    let (before, known) = rolled_back(spec, now.clone(), changes.iter().copied());
+    let saw = before.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
+    let sees = now.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
+    let (operation, row, changed): (_, _, Box<dyn Fn(usize) -> bool>) = match (saw, sees, &before, &now) {
+        (true, true, Some(before), Some(now)) if known => {
+            if before == now {
+                return Ok(None);
+            }
+            let (was, is, full) = (before.0.clone(), now.0.clone(), shape.full);
+            ("update", now, Box::new(move |place| full || was[place] != is[place]))
+        }
+        (_, true, _, Some(now)) => ("insert", now, Box::new(|_| true)),
+        (true, false, Some(before), _) => {
+            let full = shape.full;
+            ("delete", before, Box::new(move |_| full))
+        }
+        _ => return Ok(None),
+    };
+    let mut txids: Vec<i64> = changes.iter().map(|change| change.txid).collect();
+    txids.dedup();
+    let lsn = txids.last().copied().unwrap_or(0).to_string();
+    let mut message = json!({
+        "key": row.name(spec),
+        "value": row.value(spec, changed),
+        "headers": { "operation": operation, "relation": ["public", spec.name], "txids": txids, "lsn": lsn },
+    });
+    if let (true, "update", Some(before)) = (shape.full, operation, &before) {
+        message["old_value"] = before.changed_from(spec, row);
+    }
+    Ok(Some((message, row.len())))
+}
+
+/// Numbers the messages of each commit, and marks its last.
+fn number(mut messages: Vec<Json>) -> Vec<Json> {
+    let lsn = |message: Option<&Json>| message.map(|message| message["headers"]["lsn"].clone());
+    let mut position = 0;
+    for i in 0..messages.len() {
+        let last = lsn(messages.get(i + 1)) != lsn(messages.get(i));
+        let headers = &mut messages[i]["headers"];
+        headers["op_position"] = position.into();
+        position += 2;
+        if last {
+            headers["last"] = true.into();
+            position = 0;
+        }
+    }
+    messages
+}

@@ -1,0 +1,85 @@
+//! Shapes of the server's own tables, as clients of Electric read them: a snapshot of the rows that a principal may see, then
+//! what changes in them, from the change log (electric shapes).
+//!
+//! An offset is a commit: `{txid}_0` means that everything through it was delivered, and `{txid}_{n}` that a snapshot taken
+//! at it has come so far. What a reader is told is worked out when it asks: each row that was touched since is taken as it
+//! is and, by undoing the log, as it was; whether the reader sees the one and the other makes an insert, an update, a
+//! delete or nothing. So no reader has state here, and handles survive restarts.
+
+mod answer;
+mod ask;
+mod columns;
+mod delta;
+mod filter;
+mod handle;
+mod poll;
+mod scope;
+mod snapshot;
+
+use http::StatusCode;
+
+use crate::engine::Reply;
+use crate::http::{Call, Error};
+use crate::live::Live;
+use crate::store::{Read, SqlError};
+
+use ask::{Ask, Start};
+pub(crate) use poll::Poll;
+use scope::Scope;
+
+/// A shape: which rows of which table, as whom, told how.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    spec: &'static columns::Spec,
+    scope: Scope,
+    filter: Option<filter::Filter>,
+    /// Whether updates and deletes carry whole rows.
+    full: bool,
+    /// Names all of the above.
+    hash: String,
+}
+
+impl Shape {
+    /// Whether a row is in it.
+    fn sees(&self, read: &Read<'_>, row: &columns::Row, budget: &filter::Budget) -> Result<bool, SqlError> {
+        let passes = self.filter.as_ref().is_none_or(|filter| filter.lets_in(row, budget));
+        Ok(passes && self.scope.sees(read, self.spec, row)?)
+    }
+}
+
+/// `GET /_electric/electric/v1/shape` (electric shapes, section 1).
+pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    let (read, by) = (call.store, call.by()?);
+    let ask = match Ask::of(call.request, by)? {
+        Ok(ask) => ask,
+        Err(invalid) => return Ok(Reply::Whole(invalid.response())),
+    };
+    let Ask { shape, start, live, cursor, changes_only } = ask;
+    let answer = match start {
+        Start::Now => answer::nothing(read, &shape, read.commit()?)?,
+        Start::Beginning => {
+            let at = read.commit()?;
+            if changes_only { answer::no_rows(read, &shape, at)? } else { snapshot::read(read, &shape, at, 0)? }
+        }
+        Start::Handle { handle, .. } if !handle::fits(read, &shape, &handle)? => answer::gone(read, &shape, &handle)?,
+        Start::Handle { handle, at, within } if within > 0 => snapshot::go_on(read, &shape, &handle, at, within)?,
+        Start::Handle { handle, at, .. } => match live {
+            Some(mode) => {
+                return Ok(Reply::Live(Box::new(Live::shape(Poll::new(read, shape, handle, at, mode, cursor)))));
+            }
+            None => match delta::since(read, &shape, at)? {
+                Some(delta) if delta.too_expensive => answer::too_expensive(),
+                Some(delta) => answer::changes(&handle, &delta).with("electric-schema", shape.spec.schema()),
+                None => answer::gone(read, &shape, &handle)?,
+            },
+        },
+    };
+    Ok(Reply::Whole(answer))
+}
+
+/// `GET /_electric/electric/v1/health`: always up, where the server is.
+pub(crate) fn health(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    call.by()?;
+    let body = serde_json::json!({ "status": "active" });
+    Ok(Reply::Whole(crate::http::Response::json(StatusCode::OK, &body)))
+}

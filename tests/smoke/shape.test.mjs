@@ -1,0 +1,328 @@
+// Shapes of the server's tables, as the wire has them: snapshots, what changes, who sees it, and what is refused.
+// shape-client.test.mjs reads them with the published clients.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { startHost } from '../harness/host.mjs'
+import { world } from '../harness/world.mjs'
+
+const SHAPE = '/_electric/electric/v1/shape'
+
+/** Asks for a shape. */
+function ask(w, query, as) {
+  return w.get(`${SHAPE}?${new URLSearchParams(query)}`, { as })
+}
+
+/** Reads a snapshot whole: what every piece says, and where it ends. */
+async function snapshot(w, query, as) {
+  const messages = []
+  let answer = await ask(w, { offset: '-1', ...query }, as)
+  for (;;) {
+    assert.equal(answer.status, 200, answer.text)
+    messages.push(...answer.json)
+    const at = { handle: answer.headers['electric-handle'], offset: answer.headers['electric-offset'] }
+    if (answer.headers['electric-up-to-date'] !== undefined) return { ...at, messages, rows: values(messages), answer }
+    answer = await ask(w, { ...query, ...at }, as)
+  }
+}
+
+const values = (messages) => messages.filter((message) => message.key).map((message) => message.value)
+const told = (answer) => answer.json.filter((message) => message.key).map(({ headers, value }) => [headers.operation, value])
+
+/** Of this test's entities alone. */
+const mine = (w, query = {}) => ({ table: 'entities', where: 'type = $1', 'params[1]': w.name, ...query })
+
+test('a snapshot has the rows, and says that it is complete', async (t) => {
+  const w = await world(t)
+  await w.type({ inbox_schemas: { note: { type: 'object' } } })
+  const { txid, url } = await w.spawn(w.name, 'a/b'.replace('/', '-'), { tags: { title: 'x' }, args: { n: 1 } })
+  const { answer, messages } = await snapshot(w, mine(w))
+  const { headers } = answer
+  assert.equal(headers['content-type'], 'application/json; charset=utf-8')
+  assert.equal(headers['cache-control'], 'no-store')
+  assert.equal(headers['electric-up-to-date'], '')
+  assert.equal(headers['electric-has-data'], 'true')
+  assert.equal(headers['electric-cursor'], undefined, 'never on an answer that is not live')
+  const schema = JSON.parse(headers['electric-schema'])
+  assert.deepEqual(schema.tenant_id, { type: 'text', pk_index: 0, not_null: true })
+  assert.deepEqual(schema.url, { type: 'text', pk_index: 1, not_null: true })
+  assert.deepEqual([schema.tags, schema.parent, schema.created_at], [{ type: 'jsonb', not_null: true }, { type: 'text' }, { type: 'int8', not_null: true }])
+  assert.equal(Object.keys(schema).length, 15)
+  const [row, end, upToDate] = messages
+  assert.equal(row.key, `"public"."entities"/"default"/"${url.replaceAll('/', '//')}"`)
+  assert.deepEqual(row.headers, { operation: 'insert', relation: ['public', 'entities'] })
+  const now = String(await w.now())
+  assert.deepEqual(row.value, {
+    tenant_id: 'default', url, type: w.name, status: 'idle', dispatch_policy: null, tags: '{"title":"x"}', spawn_args: '{"n":1}',
+    sandbox: null, parent: null, created_by: '/principal/system%3Adev-local', type_revision: '1',
+    inbox_schemas: '{"note":{"type":"object"}}', state_schemas: null, created_at: now, updated_at: now,
+  })
+  const { xmin, xmax, xip_list } = end.headers
+  assert.deepEqual([end.headers.control, xmin, xip_list], ['snapshot-end', xmax, []])
+  assert.ok(Number(xmin) > txid, 'what was written before is in it')
+  assert.deepEqual(upToDate, { headers: { control: 'up-to-date', global_last_seen_lsn: String(Number(xmin) - 1) } })
+  assert.equal(messages.length, 3)
+})
+
+test('what changes is told once, with its transaction', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const before = await snapshot(w, mine(w))
+  assert.deepEqual(before.rows, [])
+  const { txid, url } = await w.spawn(w.name, 'a')
+  const at = { handle: before.handle, offset: before.offset }
+  const inserted = await ask(w, mine(w, at))
+  assert.equal(inserted.status, 200)
+  const [insert, upToDate] = inserted.json
+  assert.partialDeepStrictEqual(insert, { value: { url, status: 'idle' }, headers: { operation: 'insert', relation: ['public', 'entities'], txids: [txid], lsn: String(txid), op_position: 0, last: true } })
+  assert.equal(upToDate.headers.control, 'up-to-date')
+  assert.ok(inserted.headers['electric-schema'])
+  const next = { handle: inserted.headers['electric-handle'], offset: inserted.headers['electric-offset'] }
+  const tagged = await w.post(`/_electric/entities${url}/tags/k`, { value: 'v' })
+  const full = await ask(w, mine(w, { ...at, replica: 'full' }))
+  assert.equal(full.status, 409, 'whole rows are another shape')
+  await w.advance(10)
+  const signalled = await w.post(`/_electric/entities${url}/signal`, { signal: 'SIGUSR' })
+  assert.equal(typeof signalled.json.txid, 'number')
+  const updated = await ask(w, mine(w, next))
+  const [update] = updated.json
+  assert.deepEqual(Object.keys(update.value).sort(), ['tags', 'tenant_id', 'updated_at', 'url'], 'what changed, and the key')
+  assert.equal(update.value.tags, '{"k":"v"}')
+  assert.deepEqual(update.headers.txids, [tagged.json.txid, signalled.json.txid])
+  assert.deepEqual(told(await ask(w, mine(w, { ...next, offset: updated.headers['electric-offset'] }))), [])
+})
+
+test('whole rows carry what they were', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const { url } = await w.spawn(w.name, 'a')
+  const query = mine(w, { replica: 'full', where: `type = $1 AND tags LIKE '%"in"%'` })
+  assert.deepEqual((await snapshot(w, query)).rows, [])
+  const tag = (key, method = 'post') => w[method](`/_electric/entities${url}/tags/${key}`, { value: 'v' })
+  let at = await snapshot(w, query)
+  const step = async () => {
+    const answer = await ask(w, { ...query, handle: at.handle, offset: at.offset })
+    assert.equal(answer.status, 200, answer.text)
+    at = { handle: at.handle, offset: answer.headers['electric-offset'] }
+    return answer.json.filter((message) => message.key)
+  }
+  await tag('in')
+  assert.partialDeepStrictEqual(await step(), [{ value: { url, status: 'idle', tags: '{"in":"v"}' }, headers: { operation: 'insert' } }])
+  await tag('more')
+  const [update] = await step()
+  assert.partialDeepStrictEqual(update, { value: { url, status: 'idle' }, old_value: { tags: '{"in":"v"}' }, headers: { operation: 'update' } })
+  assert.equal(Object.keys(update.value).length, 15)
+  await w.delete(`/_electric/entities${url}/tags/in`)
+  const [gone] = await step()
+  assert.partialDeepStrictEqual(gone, { headers: { operation: 'delete' }, value: { url, tags: '{"in":"v","more":"v"}' } })
+  await tag('other')
+  assert.deepEqual(await step(), [], 'what is out stays out')
+})
+
+test('a live question waits for a change that its reader sees', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const query = mine(w, { 'params[1]': w.name })
+  const { handle, offset } = await snapshot(w, query)
+  const live = { ...query, handle, offset, live: 'true', cursor: '' }
+  const waiting = ask(w, live)
+  await w.settle()
+  const others = await w.type({ name: `${w.name}-others` })
+  await w.spawn(others, 'unseen')
+  await w.settle()
+  const { url } = await w.spawn(w.name, 'seen')
+  const answer = await waiting
+  assert.deepEqual(told(answer).map(([operation, value]) => [operation, value.url]), [['insert', url]])
+  assert.match(answer.headers['electric-cursor'], /^\d+$/)
+  assert.equal(answer.headers['electric-schema'], undefined)
+  assert.equal(answer.headers['electric-handle'], handle)
+  assert.equal(answer.headers['electric-up-to-date'], '')
+  // Where nothing comes it is told so, later.
+  const next = { ...live, offset: answer.headers['electric-offset'], cursor: answer.headers['electric-cursor'] }
+  const idle = ask(w, next)
+  await w.settle()
+  const empty = await w.advanceUntil(idle)
+  assert.equal(empty.status, 200)
+  assert.deepEqual(empty.json.map(({ headers }) => headers.control), ['up-to-date'])
+  assert.equal(empty.headers['electric-has-data'], 'false')
+  assert.ok(Number(empty.headers['electric-cursor']) > Number(next.cursor))
+})
+
+test('an event stream of a shape tells each change as it comes', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const { handle, offset } = await snapshot(w, mine(w))
+  const query = new URLSearchParams({ ...mine(w), handle, offset, live: 'true', live_sse: 'true', experimental_live_sse: 'true' })
+  const reader = await w.follow(`${SHAPE}?${query}`, { headers: { accept: 'text/event-stream' } })
+  assert.equal(reader.headers['content-type'], 'text/event-stream')
+  assert.equal(reader.headers['electric-handle'], handle)
+  for (const id of ['a', 'b']) {
+    const { url, txid } = await w.spawn(w.name, id)
+    assert.partialDeepStrictEqual((await reader.next()).data, { value: { url }, headers: { operation: 'insert', txids: [txid] } })
+    const end = (await reader.next()).data
+    assert.deepEqual([end.headers.control, Number(end.headers.global_last_seen_lsn) >= txid], ['up-to-date', true])
+  }
+})
+
+test('a reader that is not known here begins anew, under a handle that it did not have', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const { handle, offset } = await snapshot(w, mine(w))
+  const far = `${Number(offset.split('_')[0]) + 1_000_000}_0`
+  for (const at of [{ handle: 'unknown', offset }, { handle, offset: far }, { handle: `${handle.split('-')[0]}-other-1-1`, offset }]) {
+    for (const live of [{}, { live: 'true', cursor: '' }]) {
+      const answer = await ask(w, mine(w, { ...at, ...live }))
+      assert.deepEqual([answer.status, answer.json], [409, [{ headers: { control: 'must-refetch' } }]], JSON.stringify(at))
+      assert.notEqual(answer.headers['electric-handle'], at.handle)
+      assert.equal(answer.headers['electric-cursor'], undefined)
+    }
+  }
+  // Another's handle is another shape's.
+  assert.equal((await ask(w, mine(w, { handle, offset }), 'user:bob')).status, 409)
+  // The handle that comes with the refusal is sent along from the beginning, and does not matter there.
+  assert.equal((await ask(w, mine(w, { handle: 'unknown', offset: '-1' }))).status, 200)
+})
+
+test('a handle survives a restart, and what changed meanwhile is told', async (t) => {
+  const host = await startHost()
+  const w = await world(t, { host })
+  await w.type()
+  const { handle, offset } = await snapshot(w, mine(w))
+  const { url } = await w.spawn(w.name, 'a')
+  await host.kill()
+  await host.restart()
+  w.testId += ' again'
+  const other = await w.spawn(w.name, 'b')
+  const answer = await ask(w, mine(w, { handle, offset }))
+  assert.deepEqual(told(answer).map(([operation, value]) => [operation, value.url]), [['insert', url], ['insert', other.url]])
+})
+
+test('changes alone, and from now on', async (t) => {
+  const w = await world(t)
+  await w.type()
+  await w.spawn(w.name, 'before')
+  const only = await snapshot(w, mine(w, { log: 'changes_only' }))
+  assert.deepEqual(only.messages.map(({ headers }) => headers.control), ['snapshot-end', 'up-to-date'])
+  const now = await ask(w, mine(w, { offset: 'now' }))
+  assert.deepEqual(now.json.map(({ headers }) => headers.control), ['up-to-date'])
+  assert.equal(now.headers['electric-has-data'], 'false')
+  const { url } = await w.spawn(w.name, 'after')
+  for (const [query, { handle, offset }] of [
+    [mine(w, { log: 'changes_only' }), only],
+    [mine(w), { handle: now.headers['electric-handle'], offset: now.headers['electric-offset'] }],
+  ]) {
+    assert.deepEqual(told(await ask(w, { ...query, handle, offset })).map(([, value]) => value.url), [url])
+  }
+})
+
+test('each sees what is theirs', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const alices = await w.spawn(w.name, 'alices', {}, { as: 'user:alice' })
+  const bobs = await w.spawn(w.name, 'bobs', {}, { as: 'user:bob' })
+  const urls = async (as) => (await snapshot(w, mine(w), as)).rows.map((row) => row.url)
+  assert.deepEqual(await urls('user:alice'), [alices.url])
+  assert.deepEqual(await urls('user:bob'), [bobs.url])
+  assert.deepEqual(await urls(), [alices.url, bobs.url])
+  const { handle, offset } = await snapshot(w, mine(w), 'user:alice')
+  for (const [entity, as] of [[alices, 'user:alice'], [bobs, 'user:bob']]) {
+    await w.post(`/_electric/entities${entity.url}/tags/k`, { value: 'v' }, { as })
+  }
+  const answer = await ask(w, mine(w, { handle, offset }), 'user:alice')
+  assert.deepEqual(told(answer).map(([operation, value]) => [operation, value.url]), [['update', alices.url]])
+})
+
+test('runners, and how they are, are shown to their owner alone', async (t) => {
+  const w = await world(t)
+  const as = `user:${w.name}`
+  const table = (name) => ({ table: name, where: `${name === 'runners' ? 'id' : 'runner_id'} = $1`, 'params[1]': w.name })
+  const runners = await snapshot(w, table('runners'), as)
+  const diagnostics = await snapshot(w, table('runner_runtime_diagnostics'), as)
+  await w.runner(w.name, { as })
+  const at = ({ handle, offset }) => ({ handle, offset })
+  const [[operation, value]] = told(await ask(w, { ...table('runners'), ...at(runners) }, as))
+  const stamp = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/
+  assert.equal(operation, 'insert')
+  assert.partialDeepStrictEqual(value, { id: w.name, owner_principal: `/principal/${encodeURIComponent(as)}`, kind: 'local', admin_status: 'enabled', sandbox_profiles: '[]' })
+  assert.match(value.created_at, stamp)
+  await w.post(`/_electric/runners/${w.name}/heartbeat`, { diagnostics: { status: 'running' } }, { as })
+  const [[, said]] = told(await ask(w, { ...table('runner_runtime_diagnostics'), ...at(diagnostics) }, as))
+  assert.partialDeepStrictEqual(said, { runner_id: w.name })
+  assert.match(said.liveness_lease_expires_at, stamp)
+  assert.deepEqual((await snapshot(w, table('runners'))).rows, [], 'not even the system sees what others own')
+})
+
+test('types are told with their schemas, and that they are gone', async (t) => {
+  const w = await world(t)
+  const query = { table: 'entity_types', where: 'name = $1', 'params[1]': w.name }
+  let at = await snapshot(w, query)
+  const step = async () => {
+    const answer = await ask(w, { ...query, handle: at.handle, offset: at.offset })
+    at = { ...at, offset: answer.headers['electric-offset'] }
+    return told(answer)
+  }
+  await w.type({ creation_schema: { type: 'object' } })
+  assert.partialDeepStrictEqual(await step(), [['insert', { name: w.name, creation_schema: '{"type":"object"}', revision: '1' }]])
+  await w.post('/_electric/entity-types', { name: w.name, description: 'another' })
+  const [[operation, value]] = await step()
+  assert.deepEqual([operation, value.description, value.revision], ['update', 'another', '2'])
+  await w.delete(`/_electric/entity-types/${w.name}`)
+  assert.deepEqual(await step(), [['delete', { tenant_id: 'default', name: w.name }]])
+})
+
+test('a snapshot that is too large for one answer comes in pieces', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const args = { text: 'x'.repeat(300_000) }
+  const urls = []
+  for (let n = 0; n < 6; n++) urls.push((await w.spawn(w.name, String(n), { args })).url)
+  const first = await ask(w, mine(w, { offset: '-1' }))
+  assert.equal(first.headers['electric-up-to-date'], undefined)
+  assert.ok(first.text.length < 2_000_000)
+  const { rows, messages } = await snapshot(w, mine(w))
+  assert.deepEqual(rows.map((row) => row.url), urls)
+  assert.equal(messages.filter(({ headers }) => headers.control === 'snapshot-end').length, 1)
+})
+
+test('what is no question is refused in the order of the checks', async (t) => {
+  const w = await world(t)
+  const refuses = async (query, status, error) => {
+    const answer = await ask(w, query)
+    assert.equal(answer.status, status, answer.text)
+    assert.deepEqual(answer.json, error, JSON.stringify(query))
+  }
+  const code = (code, message) => ({ error: { code, message } })
+  const invalid = (field, why) => ({ message: 'Invalid request', errors: { [field]: [why] } })
+  const where = code('INVALID_WHERE', 'Invalid where clause')
+  const table = code('TABLE_NOT_ALLOWED', 'Table is not available through the Electric proxy')
+  await refuses({ where: 'a) OR (1=1', table: 'secrets' }, 400, where)
+  await refuses({ where: 'a -- b' }, 400, where)
+  await refuses({}, 403, table)
+  for (const name of ['entity_permission_grants', 'public.entities', '"entities"', 'Entities', 'wake_registrations']) {
+    await refuses({ table: name, offset: '-1' }, 403, table)
+  }
+  assert.equal((await w.get(`${SHAPE}?table=entities&table=users&offset=-1`)).status, 403)
+  const entities = (more) => ({ table: 'entities', ...more })
+  await refuses(entities({ replica: 'none', log: 'x' }), 400, invalid('replica', 'is invalid'))
+  await refuses(entities({ log: 'none' }), 400, invalid('log', 'is invalid'))
+  await refuses(entities(), 400, invalid('offset', "can't be blank"))
+  for (const offset of ['10', '1_2_3', '0_-1']) await refuses(entities({ offset }), 400, invalid('offset', 'has invalid format'))
+  await refuses(entities({ offset: '0_0' }), 400, invalid('handle', "can't be blank when offset != -1"))
+  await refuses(entities({ offset: '-1', live: '' }), 400, invalid('live', "can't be true when offset == -1"))
+  await refuses(entities({ offset: 'now', live: 'true' }), 400, invalid('live', "can't be true when offset is 'now'"))
+  await refuses(entities({ offset: '-1', live_sse: 'true' }), 400, invalid('live_sse', "can't be true unless live is also true"))
+  await refuses(entities({ offset: '-1', 'params[2]': 'x' }), 400, invalid('params', 'Parameters must be numbered sequentially, starting from 1'))
+  await refuses(entities({ offset: '-1', 'params[a]': 'x' }), 400, invalid('params', 'Parameters can only use numbers as keys'))
+  await refuses(entities({ offset: '-1', where: 'foo = 1' }), 400, invalid('where', 'At location 0: unknown reference foo'))
+  await refuses(entities({ offset: '-1', where: 'write_token IS NULL' }), 400, invalid('where', 'At location 0: unknown reference write_token'))
+  await refuses(entities({ offset: '-1', where: 'url' }), 400, invalid('where', 'WHERE clause must return a boolean'))
+  await refuses(entities({ offset: '-1', subset__limit: '1' }), 400, invalid('subset', 'is not supported: read the shape whole'))
+  for (const path of [`${SHAPE}/x`, '/_electric/electric/v1//shape', '/_electric/electric/v1/%73hape', '/_electric/electric']) {
+    assert.equal((await w.get(`${path}?table=entities&offset=-1`)).status, 404, path)
+  }
+  assert.equal((await w.post(`${SHAPE}?table=entities&offset=-1`)).status, 404)
+  assert.deepEqual((await w.get('/_electric/electric/v1/health')).json, { status: 'active' })
+  for (const name of ['users', 'entity_effective_permissions', 'entity_dispatch_state', 'wake_notifications', 'consumer_claims']) {
+    assert.equal((await ask(w, { table: name, offset: '-1' })).status, 200, name)
+  }
+})
