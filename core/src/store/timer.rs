@@ -38,10 +38,12 @@ pub(crate) enum TimerKind {
     Members,
     /// A shape that is to be asked for changes.
     Shape,
+    /// A membership stream that nobody may have looked at for a while.
+    Idle,
 }
 
 impl TimerKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -58,6 +60,7 @@ impl TimerKind {
         Self::FanOut,
         Self::Members,
         Self::Shape,
+        Self::Idle,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -79,6 +82,7 @@ impl TimerKind {
             Self::FanOut => 14,
             Self::Members => 15,
             Self::Shape => 16,
+            Self::Idle => 18,
         }
     }
 }

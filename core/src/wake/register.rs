@@ -8,6 +8,7 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
+use crate::observe::asleep;
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
@@ -191,7 +192,8 @@ pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Ask
         return Err(TooMany { url: subscriber.url.clone() }.into());
     }
     let id = tx.insert_registration(&new, tx.now)?;
-    Ok(timeout::arm(tx, id, asked.timeout)?)
+    timeout::arm(tx, id, asked.timeout)?;
+    asleep::is_observed(tx, source)
 }
 
 /// Where a source ends now: an entity's main stream, or a plain one.
