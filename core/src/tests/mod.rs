@@ -9,6 +9,7 @@ mod laws;
 mod loops;
 mod mended;
 mod properties;
+mod restarts;
 mod schemas;
 mod shapes;
 mod simulator;
