@@ -72,9 +72,8 @@ pub const MEMBERSHIPS: i64 = 1000;
 pub const MEMBERSHIPS_ASLEEP: i64 = 10_000;
 /// How long after somebody has looked at one last it falls asleep.
 pub const MEMBERSHIP_IDLE: Span = Span::secs(15 * 60);
-/// How many entities a new one, or one that has slept, looks at together.
-pub const MEMBERS_AT_ONCE: usize = 256;
-/// How many bytes of them.
+/// How many bytes of entities a new one, or one that has slept, looks at together; how many entities that are, is the
+/// host's to say, as it is of registrations.
 pub const MEMBERS_BYTES: usize = 4 << 20;
 /// The most shapes that are followed.
 pub const SHAPES: i64 = 1000;

@@ -13,7 +13,7 @@ use super::reference::{membership_ref, stringify};
 use crate::engine::Done;
 use crate::entity::raw;
 use crate::http::{Body, Call, Error, Refusal, Response};
-use crate::limits::{MEMBERS_AT_ONCE, MEMBERS_BYTES, MEMBERSHIP_IDLE, REGISTRATIONS, TAGS};
+use crate::limits::{MEMBERS_BYTES, MEMBERSHIP_IDLE, REGISTRATIONS, TAGS};
 use crate::store::{EntityRow, MAX_INT, MembershipRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::subscription;
@@ -95,7 +95,7 @@ fn forget_strangers(tx: &Tx<'_>, by: &Principal, path: &str) -> Result<(), SqlEr
 pub(crate) fn fill(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let Some(mut membership) = tx.membership_by_id(id)?.filter(|m| !m.asleep) else { return Ok(()) };
     let mut bytes = 0;
-    for _ in 0..MEMBERS_AT_ONCE {
+    for _ in 0..tx.config.fan_out {
         let Some(cursor) = membership.cursor.filter(|_| bytes < MEMBERS_BYTES) else { break };
         let next = tx.entities_after(cursor, 1)?.pop();
         membership.cursor = next.as_ref().map(|entity| entity.id);

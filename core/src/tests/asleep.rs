@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::World;
-use crate::limits::{MEMBERS_AT_ONCE, MEMBERSHIP_IDLE, MEMBERSHIPS, MEMBERSHIPS_ASLEEP};
+use crate::limits::{FAN_OUT, MEMBERSHIP_IDLE, MEMBERSHIPS, MEMBERSHIPS_ASLEEP};
 use crate::store::Sql as _;
 use crate::{Command, Span};
 
@@ -234,7 +234,7 @@ fn a_restart_in_the_midst_of_waking_loses_and_doubles_nothing() {
     let mut w = World::new();
     w.webhook_type("t");
     let of_it = |n: usize| if n.is_multiple_of(2) { json!({ "team": "core" }) } else { json!({}) };
-    let last = 2 * MEMBERS_AT_ONCE + 8;
+    let last = 2 * FAN_OUT + 8;
     (0..last).for_each(|n| spawn(&mut w, &format!("e{n}"), &of_it(n)));
     ensure(&mut w);
     w.pass(Span::ZERO);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::cluster::{Cluster, text};
+use super::members;
 use super::model::{Row, Target};
 use super::watchers;
 use crate::Time;
@@ -122,6 +123,9 @@ pub(super) fn check_streams(c: &mut Cluster) {
     }
     for runner in 0..c.runners.len() {
         check_wake_stream(c, runner);
+    }
+    if c.dice.percent(50) {
+        members::check(c);
     }
 }
 

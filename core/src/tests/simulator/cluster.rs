@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::world::{Got, World};
 use super::dice::Dice;
+use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
 use super::steps;
@@ -27,6 +28,7 @@ pub(super) struct Cluster {
     pub(super) runners: Vec<Runner>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) feeds: Vec<String>,
+    pub(super) teams: Vec<Membership>,
     pub(super) works: Vec<Work>,
     /// Webhooks that left and were not answered.
     pub(super) flights: Vec<Flight>,
@@ -113,6 +115,7 @@ impl Cluster {
             runners: Vec::new(),
             watchers: Vec::new(),
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
+            teams: members::teams(),
             works: Vec::new(),
             flights: Vec::new(),
             hung: Vec::new(),
@@ -224,7 +227,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -242,4 +245,6 @@ const TABLES: [&str; 17] = [
     "SELECT * FROM dead_letter",
     "SELECT * FROM lock",
     "SELECT * FROM runner",
+    "SELECT * FROM membership",
+    "SELECT * FROM member",
 ];

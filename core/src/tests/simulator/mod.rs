@@ -15,6 +15,7 @@ mod cluster;
 mod dice;
 mod faults;
 mod host;
+mod members;
 mod model;
 mod operators;
 mod people;
@@ -86,6 +87,9 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "enough",
         "timed out",
         "one shot",
+        "a stream falls asleep",
+        "a stream wakes",
+        "an observer wakes a stream",
     ];
     for met in refused.into_iter().chain(besides).chain(slow).chain(steps::names()) {
         assert!(heard.contains(met), "no seed has met `{met}`");

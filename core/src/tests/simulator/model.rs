@@ -1,6 +1,7 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
 use super::cluster::Cluster;
+use super::members::{self, Tags};
 use super::registrations::Change;
 use crate::dispatch::Budget;
 use crate::entity::Status;
@@ -34,6 +35,7 @@ pub(super) struct Entity {
     /// The generations that somebody took, and when.
     pub(super) claims: Vec<(i64, Time)>,
     pub(super) allowance: Allowance,
+    pub(super) tags: Tags,
 }
 
 /// A wake row: whether it says that nothing came, and otherwise the changes that it carries, in order.
@@ -88,6 +90,8 @@ pub(super) enum Author {
     Agent(usize),
     Outside,
     Server,
+    /// The server, about an entity.
+    About(usize),
 }
 
 impl Entity {
@@ -336,6 +340,7 @@ impl Cluster {
             self.come(&sent);
         }
         self.ring(now + Span::millis(1));
+        members::lapse(self);
     }
 }
 

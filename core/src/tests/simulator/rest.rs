@@ -4,7 +4,7 @@ use super::agents::{Answers, Says, answer, callback};
 use super::checks::{self, Found};
 use super::cluster::Cluster;
 use super::model::Target;
-use super::{operators, runners, told, watchers};
+use super::{members, operators, runners, told, watchers};
 use crate::Span;
 
 /// Comes to rest, and sees that nothing was lost on the way there.
@@ -29,6 +29,7 @@ pub(super) fn rest(c: &mut Cluster) {
         checks::check(c);
         if is_quiet(c) && watchers::check(c).is_empty() {
             checks::check_streams(c);
+            members::check(c);
             return told::check_all(c);
         }
         c.pass(Span::secs(60));

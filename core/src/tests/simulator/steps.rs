@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, faults, operators, people, runners, watchers};
+use super::{agents, faults, members, operators, people, runners, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,11 +19,14 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 39] = [
+const STEPS: [Step; 42] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
     asks("tag", 3, people::tag),
+    asks("go to a team", 6, members::moves),
+    asks("ask for a team", 2, members::asks),
+    asks("look at a team", 1, members::reads),
     asks("signal", 5, people::signal),
     asks("register", 7, people::register),
     asks("unregister", 1, people::unregister),
