@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::chains;
 use super::cluster::{Cluster, text};
 use super::members;
 use super::model::{Row, Target};
@@ -68,6 +69,7 @@ pub(super) fn check(c: &mut Cluster) {
     }
     assert_eq!(seen.len(), c.entities.len(), "every entity is there");
     watchers::check(c);
+    chains::check(c);
     let counts = c.world.engine.counts();
     assert_eq!((counts.panics, counts.timer_failures), (0, 0));
     assert_eq!(counts.failed_commits, c.failed_commits);
@@ -124,6 +126,7 @@ pub(super) fn check_streams(c: &mut Cluster) {
     for runner in 0..c.runners.len() {
         check_wake_stream(c, runner);
     }
+    chains::check_streams(c);
     if c.dice.percent(50) {
         members::check(c);
     }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::super::world::{Got, World};
+use super::chains::{self, Chain};
 use super::dice::Dice;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
@@ -29,6 +30,7 @@ pub(super) struct Cluster {
     pub(super) watchers: Vec<Watcher>,
     pub(super) feeds: Vec<String>,
     pub(super) teams: Vec<Membership>,
+    pub(super) chains: Vec<Chain>,
     pub(super) works: Vec<Work>,
     /// Webhooks that left and were not answered.
     pub(super) flights: Vec<Flight>,
@@ -116,6 +118,7 @@ impl Cluster {
             watchers: Vec::new(),
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
             teams: members::teams(),
+            chains: Vec::new(),
             works: Vec::new(),
             flights: Vec::new(),
             hung: Vec::new(),
@@ -157,6 +160,7 @@ impl Cluster {
             self.world.ask("PUT", feed, &[("content-type", "application/json")], &Json::Null);
         }
         watchers::found(self);
+        chains::found(self);
     }
 
     /// The types that there are, and who runs their entities.
@@ -227,7 +231,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -247,4 +251,5 @@ const TABLES: [&str; 19] = [
     "SELECT * FROM runner",
     "SELECT * FROM membership",
     "SELECT * FROM member",
+    "SELECT * FROM cron",
 ];

@@ -44,6 +44,16 @@ pub(super) fn crash(c: &mut Cluster) {
     c.failed_commits = 0;
 }
 
+/// The server is down for long, and catches up.
+pub(super) fn downtime(c: &mut Cluster) {
+    let span = Span::secs(c.dice.between(60, 7_200));
+    c.note(format!("the server is down for {} s", span.as_millis() / 1_000));
+    c.world.now = c.world.now + span;
+    crash(c);
+    let tick = ticks(c);
+    c.run(tick.into_iter().collect());
+}
+
 /// The engine traps, some time before its host notices, and the next one begins carefully.
 pub(super) fn trap(c: &mut Cluster) {
     the_host_is_late(c);

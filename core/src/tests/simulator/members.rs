@@ -178,8 +178,7 @@ pub(super) fn remember_observers(c: &mut Cluster) {
 }
 
 fn is_watched(c: &Cluster, at: usize) -> bool {
-    let path = c.teams[at].path.as_ref();
-    path.is_some_and(|path| c.registrations.iter().any(|r| r.source == *path))
+    c.teams[at].path.as_ref().is_some_and(|path| c.is_watched(path))
 }
 
 /// Timers have run: streams that were woken know what they have missed; others may have fallen asleep, if they had reason.

@@ -10,6 +10,7 @@
 #![allow(clippy::panic, reason = "a history that went wrong has nothing to give back")]
 
 mod agents;
+mod chains;
 mod checks;
 mod cluster;
 mod dice;
@@ -87,6 +88,9 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "enough",
         "timed out",
         "one shot",
+        "ticks are missed",
+        "a chain goes on",
+        "a chain ends",
         "a stream falls asleep",
         "a stream wakes",
         "an observer wakes a stream",

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
+use super::chains;
 use super::cluster::Cluster;
 use super::host::Op;
 use super::members::{self, Tags};
@@ -138,6 +139,7 @@ pub(super) fn schedule(c: &mut Cluster) -> Option<Op> {
                 assert_eq!(got.status, 200, "{}", got.body);
                 c.delayed.retain(|d| d.of != Some((owner, id)));
                 c.rewrite(owner, id);
+                c.unschedule(owner, id);
             }
         }));
     }
@@ -153,6 +155,7 @@ pub(super) fn schedule(c: &mut Cluster) -> Option<Op> {
         c.delayed.retain(|d| d.of != Some((owner, id)));
         c.delayed.push(Delayed { asked: due, due, entity: target, number, waits: false, of: Some((owner, id)) });
         c.rewrite(owner, id);
+        c.unschedule(owner, id);
     }))
 }
 
@@ -224,8 +227,13 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("tags"),
         Condition::Named("manifest"),
         Condition::Named("members"),
+        Condition::Named("cron_tick"),
     ])?;
-    let source = if condition == Condition::Named("members") { team(c).unwrap_or(source) } else { source };
+    let source = match condition {
+        Condition::Named("members") => team(c).unwrap_or(source),
+        Condition::Named("cron_tick") => chain(c),
+        _ => source,
+    };
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
     let terms = Terms::some(c);
     Some(observe(c, subscriber, source, condition, key, terms))
@@ -262,7 +270,14 @@ pub(super) fn observes(
     terms: Terms,
 ) {
     members::is_observed(c, &source);
+    chains::is_observed(c, &source);
     Registration::new((subscriber, source), condition, key, terms, c.world.now).put(&mut c.registrations);
+}
+
+/// The stream of some chain.
+fn chain(c: &mut Cluster) -> String {
+    let at = c.dice.below(c.chains.len());
+    c.chains[at].path.clone()
 }
 
 /// The stream of some team.
@@ -345,7 +360,7 @@ pub(super) fn some(c: &mut Cluster) -> Option<usize> {
 
 fn source(c: &mut Cluster) -> Option<String> {
     if c.dice.percent(10) {
-        return team(c).or_else(|| Some(c.feeds[0].clone()));
+        return if c.dice.percent(60) { team(c) } else { Some(chain(c)) };
     }
     if c.dice.percent(35) {
         return Some(c.feeds[c.dice.below(c.feeds.len())].clone());
