@@ -390,7 +390,7 @@ fn some_work(c: &mut Cluster) -> Option<usize> {
 }
 
 /// Some write token that was given out, mostly the last of its wake: the work, and which of its tokens.
-fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
+pub(super) fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
     let with: Vec<usize> = (0..c.works.len()).filter(|w| !c.works[*w].writes.is_empty()).collect();
     let current: Vec<usize> = with.iter().copied().filter(|w| c.works[*w].is_current(c)).collect();
     let work = match c.dice.percent(60) {
@@ -425,7 +425,7 @@ impl Work {
     }
 
     /// Whether one of its write tokens is good: the last is, while the wake is.
-    fn writes_with(&self, token: usize, c: &Cluster) -> bool {
+    pub(super) fn writes_with(&self, token: usize, c: &Cluster) -> bool {
         token + 1 == self.writes.len() && self.is_current(c)
     }
 }

@@ -16,6 +16,7 @@ mod cluster;
 mod dice;
 mod faults;
 mod host;
+mod manifests;
 mod members;
 mod model;
 mod operators;
@@ -89,6 +90,8 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "timed out",
         "one shot",
         "ticks are missed",
+        "an agent observes",
+        "an agent schedules",
         "a chain goes on",
         "a chain ends",
         "a stream falls asleep",

@@ -281,7 +281,7 @@ fn chain(c: &mut Cluster) -> String {
 }
 
 /// The stream of some team.
-fn team(c: &mut Cluster) -> Option<String> {
+pub(super) fn team(c: &mut Cluster) -> Option<String> {
     let known: Vec<usize> = (0..c.teams.len()).filter(|t| c.teams[*t].path.is_some()).collect();
     let team = c.dice.pick(&known)?;
     c.teams[team].path.clone()

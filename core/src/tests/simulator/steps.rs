@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, chains, faults, members, operators, people, runners, watchers};
+use super::{agents, chains, faults, manifests, members, operators, people, runners, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,7 +19,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 44] = [
+const STEPS: [Step; 45] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -42,6 +42,7 @@ const STEPS: [Step; 44] = [
     asks("ack", 6, agents::acknowledges),
     asks("done", 12, agents::is_done),
     asks("append", 14, agents::appends),
+    asks("write a manifest", 8, manifests::writes),
     asks("tell", 4, agents::tells),
     asks("intrude", 1, agents::intrudes),
     asks("runner reads", 8, runners::reads),
