@@ -8,6 +8,7 @@ use super::chains;
 use super::cluster::{Cluster, text};
 use super::members;
 use super::model::{Row, Target};
+use super::shapes;
 use super::watchers;
 use crate::Time;
 use crate::entity::Status;
@@ -127,6 +128,7 @@ pub(super) fn check_streams(c: &mut Cluster) {
         check_wake_stream(c, runner);
     }
     chains::check_streams(c);
+    shapes::check(c);
     if c.dice.percent(50) {
         members::check(c);
     }

@@ -13,6 +13,7 @@ use super::dice::Dice;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
+use super::shapes::{self, Shape};
 use super::steps;
 use super::watchers::{self, Watcher};
 use crate::dispatch::Budget;
@@ -31,6 +32,7 @@ pub(super) struct Cluster {
     pub(super) feeds: Vec<String>,
     pub(super) teams: Vec<Membership>,
     pub(super) chains: Vec<Chain>,
+    pub(super) shape: Shape,
     pub(super) works: Vec<Work>,
     /// Webhooks that left and were not answered.
     pub(super) flights: Vec<Flight>,
@@ -119,6 +121,7 @@ impl Cluster {
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
             teams: members::teams(),
             chains: Vec::new(),
+            shape: Shape::default(),
             works: Vec::new(),
             flights: Vec::new(),
             hung: Vec::new(),
@@ -161,6 +164,7 @@ impl Cluster {
         }
         watchers::found(self);
         chains::found(self);
+        shapes::found(self);
     }
 
     /// The types that there are, and who runs their entities.
@@ -231,7 +235,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -252,4 +256,5 @@ const TABLES: [&str; 20] = [
     "SELECT * FROM membership",
     "SELECT * FROM member",
     "SELECT * FROM cron",
+    "SELECT * FROM pg_sync",
 ];

@@ -39,6 +39,7 @@ pub(super) fn crash(c: &mut Cluster) {
     c.note("the server goes down, and comes back".to_owned());
     let world = std::mem::replace(&mut c.world, World::new());
     c.world = world.restart();
+    c.shape.crash();
     c.lost.append(&mut c.flights);
     c.lost.append(&mut c.hung);
     c.failed_commits = 0;

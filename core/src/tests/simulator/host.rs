@@ -6,7 +6,7 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, faults, members, watchers};
+use super::{agents, faults, members, shapes, watchers};
 use crate::effect::{EffectId, Fetch};
 use crate::{Command, Effect, Entropy, Span, Time};
 
@@ -133,7 +133,7 @@ impl Cluster {
     fn tick(&mut self, until: Time) {
         for _ in 0..10_000 {
             let due = self.world.engine.next_deadline().expect("readable").filter(|due| *due <= until);
-            let ended = self.flights.iter().map(|f| f.ends).min().filter(|end| *end <= until);
+            let ended = self.flights.iter().map(|f| f.ends).chain(self.shape.ends()).min().filter(|end| *end <= until);
             let Some(next) = due.into_iter().chain(ended).min() else { return };
             self.world.now = self.world.now.max(next);
             if due.is_some_and(|due| due <= self.world.now) {
@@ -142,6 +142,9 @@ impl Cluster {
                 let flight = self.flights.remove(at);
                 let op = agents::answer(self, flight, agents::Answers::TimesOut);
                 self.run(vec![op]);
+            } else {
+                let op = shapes::ends(self);
+                self.run(op.into_iter().collect());
             }
         }
         panic!("something is due for ever");
@@ -166,6 +169,9 @@ impl Cluster {
 
     /// A webhook leaves.
     fn sight(&mut self, fetch: &Fetch) {
+        if matches!(fetch.id, EffectId::Shape { .. }) {
+            return shapes::asked(self, fetch);
+        }
         let EffectId::Delivery { generation, attempt, .. } = fetch.id else { panic!("{}", fetch.id) };
         self.digest.update(&fetch.body);
         let hook: Json = serde_json::from_slice(&fetch.body).expect("JSON");

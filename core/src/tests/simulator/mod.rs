@@ -24,6 +24,7 @@ mod people;
 mod registrations;
 mod rest;
 mod runners;
+mod shapes;
 mod steps;
 mod stories;
 mod told;
@@ -90,6 +91,8 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "timed out",
         "one shot",
         "ticks are missed",
+        "a log is gone",
+        "the shape: Fails",
         "an agent observes",
         "an agent schedules",
         "a chain goes on",

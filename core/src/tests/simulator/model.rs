@@ -359,6 +359,7 @@ impl Cluster {
         }
         self.ring(now + Span::millis(1));
         members::lapse(self);
+        self.shape.lapse(now);
     }
 }
 

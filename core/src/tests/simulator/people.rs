@@ -228,10 +228,12 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("manifest"),
         Condition::Named("members"),
         Condition::Named("cron_tick"),
+        Condition::Named("pg_sync_change"),
     ])?;
     let source = match condition {
         Condition::Named("members") => team(c).unwrap_or(source),
         Condition::Named("cron_tick") => chain(c),
+        Condition::Named("pg_sync_change") => c.shape.path.clone(),
         _ => source,
     };
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
@@ -360,7 +362,11 @@ pub(super) fn some(c: &mut Cluster) -> Option<usize> {
 
 fn source(c: &mut Cluster) -> Option<String> {
     if c.dice.percent(10) {
-        return if c.dice.percent(60) { team(c) } else { Some(chain(c)) };
+        return match c.dice.below(3) {
+            0 => team(c),
+            1 => Some(chain(c)),
+            _ => Some(c.shape.path.clone()),
+        };
     }
     if c.dice.percent(35) {
         return Some(c.feeds[c.dice.below(c.feeds.len())].clone());

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, chains, faults, manifests, members, operators, people, runners, watchers};
+use super::{agents, chains, faults, manifests, members, operators, people, runners, shapes, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,7 +19,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 45] = [
+const STEPS: [Step; 49] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -58,6 +58,10 @@ const STEPS: [Step; 45] = [
     asks("revive all", 1, operators::revives_all),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
+    asks("the shape answers", 5, shapes::answers),
+    asks("the shape answers too late", 1, shapes::answers_too_late),
+    happens("the shape changes", 4, shapes::changes),
+    happens("the shape rotates", 1, shapes::rotates),
     happens("hang", 2, faults::hangs),
     happens("runner dies or returns", 2, runners::dies_or_returns),
     happens("a moment", 10, faults::a_moment_passes),
