@@ -108,7 +108,7 @@ impl Cluster {
     pub(super) fn new(seed: u64, trail: Trail) -> Self {
         let mut dice = Dice::new(seed);
         let slots = dice.pick(&[2, 8, 64]).expect("one");
-        let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 1, 0]).expect("one"));
+        let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 0]).expect("one"));
         let world = World::with_fetches(slots);
         let fan_out = dice.pick(&[FAN_OUT, FAN_OUT, 1, 2]).expect("one");
         let config = Config { wakes, fan_out, ..world.engine.config().clone() };

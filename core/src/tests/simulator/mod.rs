@@ -120,5 +120,5 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 /// How many seeds, of how many steps each.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 25;
 const STEPS: u64 = 250;

@@ -127,14 +127,14 @@ pub(super) fn answer(c: &mut Cluster, says: Says) -> Option<Op> {
     Some(Op::of(format!("the shape answers: {says:?}"), command, move |c| heard(c, means)))
 }
 
-/// A host has waited for long enough.
+/// A host has waited for long enough. What comes after the engine has given up is not heard, be it an answer.
 pub(super) fn ends(c: &mut Cluster) -> Option<Op> {
     let now = c.world.now;
     match c.shape.late.iter().position(|late| late.ends <= now) {
         Some(at) => {
             let effect = c.shape.late.remove(at).id;
-            let result = Err("no answer in time".to_owned());
-            Some(Op::of("the shape was asked for too long", Command::Outcome { effect, result }, |_| {}))
+            let result = c.shape.answer(c.shape.reads, Says::All, 0).0;
+            Some(Op::of("the shape answers when nobody waits", Command::Outcome { effect, result }, |_| {}))
         }
         None => {
             let says = c.dice.pick(&[Says::All, Says::Nothing, Says::Nonsense])?;
