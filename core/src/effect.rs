@@ -129,7 +129,7 @@ impl FromStr for EffectId {
 /// twice is to bring it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Touch {
-    /// A stream that expires some time after its last use was used: its row.
+    /// A stream was used that expires, or falls asleep, some time after its last use: its row.
     Stream(i64),
 }
 

@@ -66,10 +66,15 @@ pub const SIGNING_KEYS: usize = 8;
 pub const TAGS: usize = 256;
 /// The longest key or value of a tag that is set by itself.
 pub const TAG: usize = 4096;
-/// The most membership streams.
+/// The most membership streams that are awake: each change of an entity is held against them.
 pub const MEMBERSHIPS: i64 = 1000;
-/// How many entities a new one looks at together.
-pub const MEMBERS_AT_ONCE: usize = 256;
+/// The most that are asleep: past it the one that has slept longest is forgotten.
+pub const MEMBERSHIPS_ASLEEP: i64 = 10_000;
+/// How long after somebody has looked at one last it falls asleep.
+pub const MEMBERSHIP_IDLE: Span = Span::secs(15 * 60);
+/// How many bytes of entities a new one, or one that has slept, looks at together; how many entities that are, is the
+/// host's to say, as it is of registrations.
+pub const MEMBERS_BYTES: usize = 4 << 20;
 /// The most shapes that are followed.
 pub const SHAPES: i64 = 1000;
 /// The longest URL of a shape, with all that defines it.

@@ -444,3 +444,85 @@ for (const end of ['stop', 'kill']) {
     assert.deepEqual(await changes(), await told())
   })
 }
+
+// Sleep. A look is remembered up to a minute too long.
+
+const QUARTER = 15 * 60_000
+
+/** A team whose stream has slept while somebody joined, left, changed and came and went. */
+async function slept(t, options) {
+  const made = await team(t, options)
+  const { w, tags, path, spawn, tag, untag } = made
+  const [stays, changes, leaves] = [await spawn('stays'), await spawn('changes'), await spawn('leaves')]
+  const [joins, never] = [await spawn('joins', {}), await spawn('never', {})]
+  assert.deepEqual(await made.told(), [stays, changes, leaves].map((url) => ['insert', url]))
+  await w.advance(QUARTER + 60_000)
+  await tag(changes, 'x', '1')
+  await untag(leaves, 'team')
+  await tag(joins, 'team', w.name)
+  await tag(never, 'team', w.name)
+  await untag(never, 'team')
+  const comes = await spawn('comes', tags)
+  const missed = [['update', changes], ['delete', leaves], ['insert', joins], ['insert', comes]]
+  /** What the stream says after the first three, read by whoever has woken it. */
+  const since = async () => (await told(w, path)).slice(3)
+  return { ...made, stays, missed, since }
+}
+
+test('who reads what nobody has looked at is told the last of it, and then what was missed', async (t) => {
+  const { w, path, missed, since, spawn, told } = await slept(t)
+  assert.equal((await told()).length, 3)
+  await w.eventually(async () => assert.deepEqual(await since(), missed))
+  const url = await spawn('later')
+  assert.deepEqual((await since()).at(-1), ['insert', url])
+  const folded = new Map((await w.read(path)).map((event) => [event.key, event.value]))
+  for (const [member, value] of folded) {
+    const { tags, status, updated_at } = await w.entity(member)
+    if (value) assert.deepEqual([value.tags, value.status, value.updated_at], [tags, status, updated_at])
+    else assert.notEqual(tags.team, w.name)
+  }
+})
+
+test('who asks for what nobody has looked at finds what was missed', async (t) => {
+  const { w, tags, path, missed, since } = await slept(t)
+  assert.equal(await membership(w, tags), path)
+  assert.deepEqual(await since(), missed)
+})
+
+test('who observes what nobody has looked at is woken by what was missed', async (t) => {
+  const { w, path, missed, since, spawn } = await slept(t)
+  const outside = await spawn('outside', {})
+  await w.observe(outside, path, members)
+  await w.advance(0)
+  assert.deepEqual(await since(), missed)
+  const rows = await w.events(outside, 'wake')
+  assert.deepEqual(rows.flatMap((row) => row.value.changes.map(({ kind, key }) => [kind, key])), missed)
+})
+
+test('what is observed does not fall asleep', async (t) => {
+  const { w, spawn, changes } = await observed(t)
+  await w.advance(4 * QUARTER)
+  const url = await spawn('a')
+  assert.deepEqual(await changes(), [['insert', url]])
+})
+
+test('who follows a stream that sleeps is told at once what was missed', async (t) => {
+  const { w, path, missed } = await slept(t)
+  const reader = await w.follow(`${path}?offset=now&live=sse`)
+  const all = []
+  while (all.length < missed.length) {
+    const event = await reader.next()
+    if (event.event === 'data') all.push(...event.data.map(({ headers, key }) => [headers.operation, key]))
+  }
+  assert.deepEqual(all, missed)
+})
+
+test('what sleeps outlives a kill', async (t) => {
+  const host = await startHost()
+  const { w, tags, path, missed, since } = await slept(t, { host })
+  await host.kill()
+  await host.restart()
+  w.testId += ' after the restart'
+  assert.equal(await membership(w, tags), path)
+  assert.deepEqual(await since(), missed)
+})

@@ -8,20 +8,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
+use super::asleep;
 use super::reference::{membership_ref, stringify};
 use crate::engine::Done;
 use crate::entity::raw;
-use crate::http::{Body, Call, Error, Refusal, Response, failure};
-use crate::limits::{MEMBERS_AT_ONCE, MEMBERSHIPS, REGISTRATIONS, TAGS};
+use crate::http::{Body, Call, Error, Refusal, Response};
+use crate::limits::{MEMBERS_BYTES, MEMBERSHIP_IDLE, REGISTRATIONS, TAGS};
 use crate::store::{EntityRow, MAX_INT, MembershipRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::subscription;
 use crate::tenant::{Permission, Principal, permission};
-
-failure! {
-    /// There are as many as there may be.
-    TooMany => CONFLICT "LIMIT_EXCEEDED", "{MEMBERSHIPS} membership streams exist already"
-}
 
 /// `POST /_electric/observations/entities/ensure-stream {"tags"?}`: 200 `{"sourceRef","streamUrl"}`.
 pub(crate) fn ensure_stream(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
@@ -29,8 +25,9 @@ pub(crate) fn ensure_stream(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tags = tags(&Body::of(call.request)?)?;
     let reference = membership_ref(&tags, by);
     let path = format!("/_entities/{reference}");
-    if tx.membership(&reference)?.is_none() {
-        make(tx, by, &tags, &reference, &path)?;
+    match tx.membership(&reference)? {
+        Some(membership) => asleep::is_asked_for(tx, membership)?,
+        None => make(tx, by, &tags, &reference, &path)?,
     }
     Ok(Response::json(StatusCode::OK, &json!({ "sourceRef": reference, "streamUrl": path })).into())
 }
@@ -59,9 +56,7 @@ fn make(
     reference: &str,
     path: &str,
 ) -> Result<(), Error> {
-    if tx.memberships()? >= MEMBERSHIPS {
-        return Err(TooMany.into());
-    }
+    asleep::admit(tx)?;
     if tx.stream(path)?.is_some() {
         let message = format!("a stream that is no membership's stands at `{path}`: delete it first");
         return Err(Refusal::new(StatusCode::CONFLICT, "INVALID_REQUEST", message).into());
@@ -74,8 +69,11 @@ fn make(
         tags: stringify(tags),
         principal: by.url(),
         cursor: Some(0),
+        asleep: false,
+        until: tx.now + MEMBERSHIP_IDLE,
     };
     tx.insert_membership(&membership)?;
+    tx.arm(membership.until, TimerKind::Idle, membership.id)?;
     forget_strangers(tx, by, path)?;
     subscription::has_come(tx, &mut stream)?;
     Ok(fill(tx, membership.id)?)
@@ -93,18 +91,20 @@ fn forget_strangers(tx: &Tx<'_>, by: &Principal, path: &str) -> Result<(), SqlEr
     Ok(())
 }
 
-/// The next entities of a new stream: those that were there before it, a chunk at a time.
+/// The next entities of a stream that is new, or has slept: those that were there before, a chunk at a time.
 pub(crate) fn fill(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
-    let Some(mut membership) = tx.membership_by_id(id)? else { return Ok(()) };
-    let Some(cursor) = membership.cursor else { return Ok(()) };
-    let page = tx.entities_after(cursor, MEMBERS_AT_ONCE)?;
-    membership.cursor = page.last().map(|last| last.id);
-    for entity in &page {
-        reconcile(tx, &membership, entity)?;
+    let Some(mut membership) = tx.membership_by_id(id)?.filter(|m| !m.asleep) else { return Ok(()) };
+    let mut bytes = 0;
+    for _ in 0..tx.config.fan_out {
+        let Some(cursor) = membership.cursor.filter(|_| bytes < MEMBERS_BYTES) else { break };
+        let next = tx.entities_after(cursor, 1)?.pop();
+        membership.cursor = next.as_ref().map(|entity| entity.id);
+        if let Some(entity) = next {
+            bytes += entity.args.len() + entity.tags.len() + reconcile(tx, &membership, &entity)?;
+        }
     }
-    let more = membership.cursor.filter(|_| page.len() == MEMBERS_AT_ONCE);
-    tx.move_membership(id, more)?;
-    if more.is_some() { tx.arm(tx.now, TimerKind::Members, id) } else { Ok(()) }
+    tx.move_membership(id, membership.cursor)?;
+    if membership.cursor.is_some() { tx.arm(tx.now, TimerKind::Members, id) } else { Ok(()) }
 }
 
 /// An entity is new, or something has changed of it.
@@ -119,20 +119,20 @@ pub(crate) fn changed(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     }
     all.sort_by_key(|m| m.id);
     all.dedup_by_key(|m| m.id);
-    all.iter().try_for_each(|membership| reconcile(tx, membership, entity))
+    all.iter().try_for_each(|membership| reconcile(tx, membership, entity).map(|_| ()))
 }
 
-/// Has a stream say what is now of an entity, if it has not.
-fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Result<(), SqlError> {
+/// Has a stream say what is now of an entity, if it has not. Says how many bytes that took.
+fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Result<usize, SqlError> {
     if membership.cursor.is_some_and(|cursor| entity.id > cursor) {
         // It comes to that.
-        return Ok(());
+        return Ok(0);
     }
     let before = tx.member(membership.id, entity.id)?;
     let now = if belongs(membership, entity)? { Some(row(tx, entity)?) } else { None };
     let (operation, class) = match (&before, &now) {
-        (None, None) => return Ok(()),
-        (Some(before), Some(now)) if before == now => return Ok(()),
+        (None, None) => return Ok(0),
+        (Some(before), Some(now)) if before == now => return Ok(now.len()),
         (Some(before), Some(now)) if retagged(before, now) => ("update", Class::Named),
         // A status or a time wakes nobody.
         (Some(_), Some(_)) => ("update", Class::Never),
@@ -142,7 +142,7 @@ fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Res
     let (member, value) = match (&now, &before) {
         (Some(now), _) => ("value", now),
         (None, Some(before)) => ("old_value", before),
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(0),
     };
     let headers = json!({ "operation": operation, "timestamp": tx.now.iso() });
     let event = format!(r#"{{"type":"members","key":{},"{member}":{value},"headers":{headers}}}"#, json!(entity.url));
@@ -150,11 +150,11 @@ fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Res
         Some(now) => tx.write_member(membership.id, entity.id, now)?,
         None => tx.delete_member(membership.id, entity.id)?,
     }
-    let Some(mut stream) = tx.stream_by_id(membership.id)?.filter(|s| !s.closed && !s.deleted) else { return Ok(()) };
+    let Some(mut stream) = tx.stream_by_id(membership.id)?.filter(|s| !s.closed && !s.deleted) else { return Ok(0) };
     // What a stream says of an entity does not wake that entity.
     let cause = Cause { author: Some(entity.id), ..Cause::outside(class) };
     write(tx, &mut stream, &Content::Json(vec![&event]), cause)?;
-    Ok(())
+    Ok(event.len())
 }
 
 /// Whether an entity has the tags, and the principal may see it.

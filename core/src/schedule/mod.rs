@@ -100,6 +100,7 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Seal => Ok(stream::seal(tx, row.subject)?),
         TimerKind::Sweep => Ok(stream::sweep(tx, row.subject)?),
         TimerKind::Debounce => Ok(wake::debounce::due(tx, row.subject)?),
+        TimerKind::Idle => Ok(observe::asleep::due(tx, row.subject)?),
         TimerKind::Members => Ok(observe::members::fill(tx, row.subject)?),
         TimerKind::Shape => Ok(observe::pg_sync::due(tx, row.subject, row.due_at)?),
         TimerKind::Lapse => observe::webhook_sources::due(tx, row.subject),

@@ -60,6 +60,12 @@ impl Read<'_> {
         )
     }
 
+    /// Whether a subscription follows a stream because it was asked to.
+    pub(crate) fn is_asked_for(&self, stream: i64) -> Result<bool, SqlError> {
+        let sql = "SELECT 1 FROM link WHERE stream = ?1 AND reasons & ?2 <> 0 LIMIT 1";
+        Ok(self.one(sql, &[stream.into(), Reasons::EXPLICIT.0.into()], |_| Ok(()))?.is_some())
+    }
+
     /// How many streams a subscription follows, those included that do not exist yet.
     pub(crate) fn links_held(&self, subscription: i64) -> Result<i64, SqlError> {
         let count = "SELECT (SELECT count(*) FROM link WHERE subscription = ?1) + (SELECT count(*) FROM awaited WHERE subscription = ?1)";

@@ -40,10 +40,12 @@ pub(crate) enum TimerKind {
     Shape,
     /// A registration that ends by itself.
     Lapse,
+    /// A membership stream that nobody may have looked at for a while.
+    Idle,
 }
 
 impl TimerKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -61,6 +63,7 @@ impl TimerKind {
         Self::Members,
         Self::Shape,
         Self::Lapse,
+        Self::Idle,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -83,6 +86,7 @@ impl TimerKind {
             Self::Members => 15,
             Self::Shape => 16,
             Self::Lapse => 17,
+            Self::Idle => 18,
         }
     }
 }

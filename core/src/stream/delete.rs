@@ -24,7 +24,7 @@ pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 }
 
 /// Deletes a stream: nobody follows it any more, and who reads it is told.
-pub(super) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError> {
+pub(crate) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError> {
     if stream.followed {
         tx.delete_links_to(stream.id)?;
     }
@@ -94,6 +94,7 @@ pub(crate) fn sweep(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
         more |= !tx.entry_sizes(id, Offset::ZERO, 1)?.0.is_empty();
     }
     more |= !tx.delete_producers(id, SWEEP)?;
+    more |= !tx.delete_members(id, SWEEP)?;
     tx.delete_runs(id)?;
     if more { tx.arm(tx.now, TimerKind::Sweep, id) } else { Ok(()) }
 }

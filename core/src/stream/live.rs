@@ -9,6 +9,7 @@ use super::access::Owner;
 use super::offset::Offset;
 use super::read::{Body, answer, array, gather, nothing_new};
 use super::sse;
+use super::touch::wants_use;
 use crate::effect::{Notify, Topic, Touch};
 use crate::http::{Error, Refusal, Response, dress};
 use crate::store::{Read, SqlError, StreamRow};
@@ -97,7 +98,7 @@ impl Follow {
             self.started = Some(read.now);
             return Ok(Next::Open(self.dressed(sse::head(&self.stream.content_type))));
         }
-        if self.stream.lifetime.wants_use(read.now) {
+        if wants_use(read, &self.stream)? {
             read.touch(Touch::Stream(self.stream.id));
         }
         if self.stream.tail > self.at {

@@ -6,11 +6,13 @@ use super::access::Owner;
 use super::find::find;
 use super::live::{Follow, Mode};
 use super::offset::Offset;
+use super::touch::wants_use;
 use crate::effect::Touch;
 use crate::engine::Reply;
 use crate::http::{Call, Error, Refusal, Response};
 use crate::limits::READ;
 use crate::live::Live;
+use crate::observe::asleep;
 use crate::store::{Read, SqlError, StreamRow};
 use crate::time::Time;
 
@@ -41,7 +43,7 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         "now" => tail,
         text => Offset::parse(text).ok_or_else(|| bad(&format!("`{text}` is not an offset")))?.min(tail),
     };
-    if stream.lifetime.wants_use(read.now) {
+    if wants_use(read, &stream)? {
         read.touch(Touch::Stream(stream.id));
     }
     let cursor = cursor(read.now, request.query_one("cursor").as_deref(), stream.id);
@@ -70,6 +72,9 @@ pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let path = call.stream_path();
     let stream = find(read, path)?;
     Owner::of(read, path)?.check_read(by, path)?;
+    if asleep::wants_look(read, &stream)? {
+        read.touch(Touch::Stream(stream.id));
+    }
     let mut response = Response::empty(StatusCode::OK)
         .with("content-type", &stream.content_type)
         .with("stream-next-offset", stream.tail.to_string())

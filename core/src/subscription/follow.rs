@@ -4,6 +4,7 @@ use super::glob::{Matcher, matches, prefix};
 use super::name::invalid;
 use crate::http::{Error, is_stream};
 use crate::limits::LINKS;
+use crate::observe::asleep;
 use crate::store::{Kind, Reasons, SqlError, StreamRow, SubscriptionRow, Tx};
 use crate::stream::{Offset, Owner};
 use crate::tenant::Principal;
@@ -19,7 +20,7 @@ pub(super) fn explicitly(tx: &Tx<'_>, by: &Principal, subscription: &Subscriptio
         Some(stream) => tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)?,
         None => tx.await_path(path, subscription.id)?,
     }
-    Ok(())
+    asleep::is_observed(tx, path)
 }
 
 /// Refuses a path at which no stream can stand.

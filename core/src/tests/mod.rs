@@ -1,5 +1,6 @@
 //! The engine as a host drives it: requests in, turns out, on a database in memory.
 
+mod asleep;
 mod dispatch;
 mod driver;
 mod egress;
@@ -8,6 +9,7 @@ mod laws;
 mod loops;
 mod mended;
 mod properties;
+mod restarts;
 mod schemas;
 mod shapes;
 mod simulator;

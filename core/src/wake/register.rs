@@ -8,6 +8,7 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
+use crate::observe::asleep;
 use crate::observe::webhook_sources;
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
@@ -197,7 +198,8 @@ pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Ask
     }
     let id = tx.insert_registration(&new, tx.now)?;
     timeout::arm(tx, id, asked.timeout)?;
-    Ok(webhook_sources::arm(tx, id, asked.until)?)
+    webhook_sources::arm(tx, id, asked.until)?;
+    asleep::is_observed(tx, source)
 }
 
 /// Where a source ends now: an entity's main stream, or a plain one.

@@ -26,7 +26,15 @@ async fn databases_of_every_version_are_opened() {
         eventually("the delayed message", async || client.get("/note/kept/main").await.text.contains("later")).await;
         assert!(client.get("/runners/keeper/wake").await.text.contains("runner:keeper:"));
         server.shutdown().await;
+        assert_eq!(restless(directory.path()), 0, "a membership stream of {file:?} would never fall asleep");
         opened += 1;
     }
     assert!(opened > 0, "no database was found");
+}
+
+/// How many membership streams are awake and have no timer.
+fn restless(directory: &Path) -> i64 {
+    let database = rusqlite::Connection::open(directory.join("reveille.sqlite")).unwrap();
+    let sql = "SELECT count(*) FROM membership m WHERE m.asleep = 0 AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.kind = 18 AND t.subject = m.id AND t.due_at = m.until)";
+    database.query_row(sql, [], |row| row.get(0)).unwrap()
 }

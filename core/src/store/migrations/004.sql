@@ -38,3 +38,14 @@ CREATE TABLE change (
 
 -- How many changes there were.
 ALTER TABLE clock ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
+
+-- A membership stream that nobody looks at falls asleep: what changes is told when somebody does.
+ALTER TABLE membership ADD COLUMN asleep INTEGER NOT NULL DEFAULT 0;
+-- when it falls asleep, or since when it sleeps
+ALTER TABLE membership ADD COLUMN until INTEGER NOT NULL DEFAULT 0;
+DROP INDEX membership_by_anchor;
+CREATE INDEX membership_by_anchor ON membership (anchor) WHERE asleep = 0;
+CREATE INDEX membership_by_sleep ON membership (until) WHERE asleep = 1;
+CREATE INDEX member_by_membership ON member (membership);
+UPDATE membership SET until = (SELECT now FROM clock) + 900000;
+INSERT INTO timer (due_at, kind, subject, attempt) SELECT until, 18, id, 0 FROM membership;

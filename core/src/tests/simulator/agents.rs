@@ -286,7 +286,9 @@ pub(super) fn a_chain_reacts(c: &mut Cluster) {
         it.target == Target::Webhook && it.status == Status::Idle && it.admits() && !it.dead
     };
     let ready: Vec<usize> = (0..c.entities.len()).filter(ready).collect();
-    let (Some(one), Some(other)) = (c.dice.pick(&ready), c.dice.pick(&ready)) else { return };
+    let Some(one) = c.dice.pick(&ready) else { return };
+    let others: Vec<usize> = ready.into_iter().filter(|e| *e != one).collect();
+    let Some(other) = c.dice.pick(&others) else { return };
     for (subscriber, source) in [(one, other), (other, one)] {
         let source = c.entities[source].url.clone();
         let op = people::observe(c, subscriber, source, Condition::Named("note"), String::new(), Terms::default());
@@ -296,8 +298,7 @@ pub(super) fn a_chain_reacts(c: &mut Cluster) {
     c.run(vec![op]);
     for hops in 0..DEPTH + 10 {
         c.deep |= hops > DEPTH / 2;
-        let Some(at) = c.flights.iter().position(|f| [one, other].map(Whom::Entity).contains(&f.whom)) else { break };
-        let flight = c.flights.remove(at);
+        let Some(flight) = flight_to(c, &[one, other]) else { break };
         let Some(work) = c.works.iter().position(|w| Whom::Entity(w.entity) == flight.whom && w.is_current(c)) else {
             break;
         };
@@ -312,6 +313,19 @@ pub(super) fn a_chain_reacts(c: &mut Cluster) {
     }
     if c.is_slowed() {
         c.heard.insert("slowed".to_owned());
+    }
+}
+
+/// The next webhook to one of them, once others have made room for it.
+fn flight_to(c: &mut Cluster, whom: &[usize]) -> Option<Flight> {
+    loop {
+        let ours = |f: &Flight| whom.iter().any(|entity| f.whom == Whom::Entity(*entity));
+        if let Some(at) = c.flights.iter().position(ours) {
+            return Some(c.flights.remove(at));
+        }
+        let other = c.flights.pop()?;
+        let op = answer(c, other, Answers::Takes);
+        c.run(vec![op]);
     }
 }
 
@@ -390,7 +404,7 @@ fn some_work(c: &mut Cluster) -> Option<usize> {
 }
 
 /// Some write token that was given out, mostly the last of its wake: the work, and which of its tokens.
-fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
+pub(super) fn some_token(c: &mut Cluster) -> Option<(usize, usize)> {
     let with: Vec<usize> = (0..c.works.len()).filter(|w| !c.works[*w].writes.is_empty()).collect();
     let current: Vec<usize> = with.iter().copied().filter(|w| c.works[*w].is_current(c)).collect();
     let work = match c.dice.percent(60) {
@@ -425,7 +439,7 @@ impl Work {
     }
 
     /// Whether one of its write tokens is good: the last is, while the wake is.
-    fn writes_with(&self, token: usize, c: &Cluster) -> bool {
+    pub(super) fn writes_with(&self, token: usize, c: &Cluster) -> bool {
         token + 1 == self.writes.len() && self.is_current(c)
     }
 }

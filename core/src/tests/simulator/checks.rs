@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::chains;
 use super::cluster::{Cluster, text};
+use super::members;
 use super::model::{Row, Target};
+use super::shapes;
 use super::watchers;
 use crate::Time;
 use crate::entity::Status;
@@ -67,6 +70,7 @@ pub(super) fn check(c: &mut Cluster) {
     }
     assert_eq!(seen.len(), c.entities.len(), "every entity is there");
     watchers::check(c);
+    chains::check(c);
     let counts = c.world.engine.counts();
     assert_eq!((counts.panics, counts.timer_failures), (0, 0));
     assert_eq!(counts.failed_commits, c.failed_commits);
@@ -122,6 +126,11 @@ pub(super) fn check_streams(c: &mut Cluster) {
     }
     for runner in 0..c.runners.len() {
         check_wake_stream(c, runner);
+    }
+    chains::check_streams(c);
+    shapes::check(c);
+    if c.dice.percent(50) {
+        members::check(c);
     }
 }
 

@@ -8,9 +8,12 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::super::world::{Got, World};
+use super::chains::{self, Chain};
 use super::dice::Dice;
+use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
+use super::shapes::{self, Shape};
 use super::steps;
 use super::watchers::{self, Watcher};
 use crate::dispatch::Budget;
@@ -27,6 +30,9 @@ pub(super) struct Cluster {
     pub(super) runners: Vec<Runner>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) feeds: Vec<String>,
+    pub(super) teams: Vec<Membership>,
+    pub(super) chains: Vec<Chain>,
+    pub(super) shape: Shape,
     pub(super) works: Vec<Work>,
     /// Webhooks that left and were not answered.
     pub(super) flights: Vec<Flight>,
@@ -102,7 +108,7 @@ impl Cluster {
     pub(super) fn new(seed: u64, trail: Trail) -> Self {
         let mut dice = Dice::new(seed);
         let slots = dice.pick(&[2, 8, 64]).expect("one");
-        let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 1, 0]).expect("one"));
+        let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 0]).expect("one"));
         let world = World::with_fetches(slots);
         let fan_out = dice.pick(&[FAN_OUT, FAN_OUT, 1, 2]).expect("one");
         let config = Config { wakes, fan_out, ..world.engine.config().clone() };
@@ -113,6 +119,9 @@ impl Cluster {
             runners: Vec::new(),
             watchers: Vec::new(),
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
+            teams: members::teams(),
+            chains: Vec::new(),
+            shape: Shape::default(),
             works: Vec::new(),
             flights: Vec::new(),
             hung: Vec::new(),
@@ -154,6 +163,8 @@ impl Cluster {
             self.world.ask("PUT", feed, &[("content-type", "application/json")], &Json::Null);
         }
         watchers::found(self);
+        chains::found(self);
+        shapes::found(self);
     }
 
     /// The types that there are, and who runs their entities.
@@ -224,7 +235,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 21] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -242,4 +253,8 @@ const TABLES: [&str; 17] = [
     "SELECT * FROM dead_letter",
     "SELECT * FROM lock",
     "SELECT * FROM runner",
+    "SELECT * FROM membership",
+    "SELECT * FROM member",
+    "SELECT * FROM cron",
+    "SELECT * FROM pg_sync",
 ];

@@ -39,9 +39,20 @@ pub(super) fn crash(c: &mut Cluster) {
     c.note("the server goes down, and comes back".to_owned());
     let world = std::mem::replace(&mut c.world, World::new());
     c.world = world.restart();
+    c.shape.crash();
     c.lost.append(&mut c.flights);
     c.lost.append(&mut c.hung);
     c.failed_commits = 0;
+}
+
+/// The server is down for long, and catches up.
+pub(super) fn downtime(c: &mut Cluster) {
+    let span = Span::secs(c.dice.between(60, 7_200));
+    c.note(format!("the server is down for {} s", span.as_millis() / 1_000));
+    c.world.now = c.world.now + span;
+    crash(c);
+    let tick = ticks(c);
+    c.run(tick.into_iter().collect());
 }
 
 /// The engine traps, some time before its host notices, and the next one begins carefully.

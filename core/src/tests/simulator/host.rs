@@ -6,7 +6,7 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, faults, watchers};
+use super::{agents, faults, members, shapes, watchers};
 use crate::effect::{EffectId, Fetch};
 use crate::{Command, Effect, Entropy, Span, Time};
 
@@ -56,10 +56,13 @@ impl Cluster {
     pub(super) fn run(&mut self, ops: Vec<Op>) {
         self.turn(ops);
         for _ in 0..10_000 {
-            if self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0 {
+            let told = self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0;
+            if told && members::is_told(self) {
                 return;
             }
-            self.heard.insert("fan-out".to_owned());
+            if !told {
+                self.heard.insert("fan-out".to_owned());
+            }
             if self.dice.percent(5) {
                 faults::crash(self);
             }
@@ -75,6 +78,7 @@ impl Cluster {
         self.world.fetches.clear();
         self.world.now = self.world.engine.now(self.world.now);
         assert_eq!(turns.len(), rest.len(), "a turn for each command");
+        members::remember_observers(self);
         for (mut turn, (what, settle)) in turns.into_iter().zip(rest) {
             let effects = std::mem::take(&mut turn.effects);
             let answer = (!turn.replies.is_empty()).then(|| got(turn));
@@ -122,13 +126,14 @@ impl Cluster {
         self.world.now = until;
         let late = format!("SELECT count(*) FROM subscription WHERE slowed_until <= {}", until.as_millis());
         assert_eq!(self.world.engine.sql().number(&late), 0, "a dispatch whose turn has come has not begun");
+        members::check_sleep(self);
     }
 
     /// Runs what is due until then, at its time or, where the host was late, now; and gives up on endpoints.
     fn tick(&mut self, until: Time) {
         for _ in 0..10_000 {
             let due = self.world.engine.next_deadline().expect("readable").filter(|due| *due <= until);
-            let ended = self.flights.iter().map(|f| f.ends).min().filter(|end| *end <= until);
+            let ended = self.flights.iter().map(|f| f.ends).chain(self.shape.ends()).min().filter(|end| *end <= until);
             let Some(next) = due.into_iter().chain(ended).min() else { return };
             self.world.now = self.world.now.max(next);
             if due.is_some_and(|due| due <= self.world.now) {
@@ -137,6 +142,9 @@ impl Cluster {
                 let flight = self.flights.remove(at);
                 let op = agents::answer(self, flight, agents::Answers::TimesOut);
                 self.run(vec![op]);
+            } else {
+                let op = shapes::ends(self);
+                self.run(op.into_iter().collect());
             }
         }
         panic!("something is due for ever");
@@ -161,6 +169,9 @@ impl Cluster {
 
     /// A webhook leaves.
     fn sight(&mut self, fetch: &Fetch) {
+        if matches!(fetch.id, EffectId::Shape { .. }) {
+            return shapes::asked(self, fetch);
+        }
         let EffectId::Delivery { generation, attempt, .. } = fetch.id else { panic!("{}", fetch.id) };
         self.digest.update(&fetch.body);
         let hook: Json = serde_json::from_slice(&fetch.body).expect("JSON");

@@ -10,17 +10,21 @@
 #![allow(clippy::panic, reason = "a history that went wrong has nothing to give back")]
 
 mod agents;
+mod chains;
 mod checks;
 mod cluster;
 mod dice;
 mod faults;
 mod host;
+mod manifests;
+mod members;
 mod model;
 mod operators;
 mod people;
 mod registrations;
 mod rest;
 mod runners;
+mod shapes;
 mod steps;
 mod stories;
 mod told;
@@ -86,6 +90,16 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "enough",
         "timed out",
         "one shot",
+        "ticks are missed",
+        "a log is gone",
+        "the shape: Fails",
+        "an agent observes",
+        "an agent schedules",
+        "a chain goes on",
+        "a chain ends",
+        "a stream falls asleep",
+        "a stream wakes",
+        "an observer wakes a stream",
     ];
     for met in refused.into_iter().chain(besides).chain(slow).chain(steps::names()) {
         assert!(heard.contains(met), "no seed has met `{met}`");
@@ -106,5 +120,5 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 /// How many seeds, of how many steps each.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 25;
 const STEPS: u64 = 250;

@@ -1,6 +1,7 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
 use super::cluster::Cluster;
+use super::members::{self, Tags};
 use super::registrations::Change;
 use crate::dispatch::Budget;
 use crate::entity::Status;
@@ -34,6 +35,7 @@ pub(super) struct Entity {
     /// The generations that somebody took, and when.
     pub(super) claims: Vec<(i64, Time)>,
     pub(super) allowance: Allowance,
+    pub(super) tags: Tags,
 }
 
 /// A wake row: whether it says that nothing came, and otherwise the changes that it carries, in order.
@@ -88,6 +90,8 @@ pub(super) enum Author {
     Agent(usize),
     Outside,
     Server,
+    /// The server, about an entity.
+    About(usize),
 }
 
 impl Entity {
@@ -299,6 +303,12 @@ impl Cluster {
         }
     }
 
+    /// What a schedule was is undone, as far as it observes.
+    pub(super) fn unschedule(&mut self, owner: usize, id: &str) {
+        let key = format!("schedule:{id}");
+        self.registrations.retain(|r| r.subscriber != owner || r.key != key);
+    }
+
     /// A row of a manifest is written.
     pub(super) fn rewrite(&mut self, owner: usize, id: &str) {
         let url = self.entities[owner].url.clone();
@@ -323,19 +333,33 @@ impl Cluster {
             }
             let lease = it.current.as_ref().and_then(|c| c.lease);
             if lease.is_some_and(|until| until <= now) {
+                let chains = self.due_chains();
                 self.end(entity);
+                self.doubt(&chains);
             }
         }
         for watcher in &mut self.watchers {
             watcher.current.take_if(|c| c.lease.is_some_and(|until| until <= now));
         }
         self.delayed.sort_by_key(|d| (d.due, d.asked));
-        while self.delayed.first().is_some_and(|d| d.due <= now) {
-            let sent = self.delayed.remove(0);
-            self.ring(sent.due);
-            self.come(&sent);
+        loop {
+            let sent = self.delayed.first().map(|d| d.due).filter(|due| *due <= now);
+            match self.next_tick().filter(|(due, _)| *due <= now && sent.is_none_or(|sent| *due < sent)) {
+                Some((due, chain)) => {
+                    self.ring(due + Span::millis(1));
+                    self.strike(chain);
+                }
+                None if sent.is_some() => {
+                    let sent = self.delayed.remove(0);
+                    self.ring(sent.due);
+                    self.come(&sent);
+                }
+                None => break,
+            }
         }
         self.ring(now + Span::millis(1));
+        members::lapse(self);
+        self.shape.lapse(now);
     }
 }
 

@@ -3,8 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use super::super::world::Got;
+use super::chains;
 use super::cluster::Cluster;
 use super::host::Op;
+use super::members::{self, Tags};
 use super::model::{Allowance, Author, DELAY, Delayed, Entity, Target};
 use super::registrations::{Change, Condition, Registration, Terms};
 use crate::Span;
@@ -34,6 +36,9 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
     if let Some(number) = first {
         body["initialMessage"] = json!(number);
     }
+    let team = c.dice.pick(&[None, None, Some("x"), Some("y")])?;
+    let tags: Tags = team.into_iter().map(|team| ("team".to_owned(), team.to_owned())).collect();
+    body["tags"] = json!(tags);
     let target = parent.map_or(default, |p| c.entities[p].target);
     let path = format!("/_electric/entities{url}");
     let what = format!("spawn {url} {body}");
@@ -43,7 +48,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
             return;
         }
         assert_eq!(got.status, 201, "{}", got.body);
-        born(c, &url, target);
+        born(c, &url, target, tags);
         if let Some(subscriber) = parent.filter(|_| waits) {
             let condition = Condition::RunFinished;
             Registration::new((subscriber, url), condition, key, terms, c.world.now).put(&mut c.registrations);
@@ -54,7 +59,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
-fn born(c: &mut Cluster, url: &str, target: Target) {
+fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags) {
     let allowance = Allowance::new(c.world.engine.config().wakes, c.world.now);
     c.entities.push(Entity {
         url: url.to_owned(),
@@ -72,7 +77,9 @@ fn born(c: &mut Cluster, url: &str, target: Target) {
         dead: false,
         claims: Vec::new(),
         allowance,
+        tags,
     });
+    members::retagged(c, c.entities.len() - 1);
 }
 
 /// A message: now or later, and in each of the modes.
@@ -132,6 +139,7 @@ pub(super) fn schedule(c: &mut Cluster) -> Option<Op> {
                 assert_eq!(got.status, 200, "{}", got.body);
                 c.delayed.retain(|d| d.of != Some((owner, id)));
                 c.rewrite(owner, id);
+                c.unschedule(owner, id);
             }
         }));
     }
@@ -147,6 +155,7 @@ pub(super) fn schedule(c: &mut Cluster) -> Option<Op> {
         c.delayed.retain(|d| d.of != Some((owner, id)));
         c.delayed.push(Delayed { asked: due, due, entity: target, number, waits: false, of: Some((owner, id)) });
         c.rewrite(owner, id);
+        c.unschedule(owner, id);
     }))
 }
 
@@ -165,7 +174,9 @@ pub(super) fn tag(c: &mut Cluster) -> Option<Op> {
             return;
         }
         assert_eq!(got.status, 200, "{}", got.body);
+        c.entities[entity].tags.insert(key.to_owned(), value);
         c.changed(&url, Author::Server, &[Change::of("tags", key)]);
+        members::retagged(c, entity);
     }))
 }
 
@@ -215,7 +226,16 @@ pub(super) fn register(c: &mut Cluster) -> Option<Op> {
         Condition::Named("run"),
         Condition::Named("tags"),
         Condition::Named("manifest"),
+        Condition::Named("members"),
+        Condition::Named("cron_tick"),
+        Condition::Named("pg_sync_change"),
     ])?;
+    let source = match condition {
+        Condition::Named("members") => team(c).unwrap_or(source),
+        Condition::Named("cron_tick") => chain(c),
+        Condition::Named("pg_sync_change") => c.shape.path.clone(),
+        _ => source,
+    };
     let key = if c.dice.percent(30) { "observer".to_owned() } else { String::new() };
     let terms = Terms::some(c);
     Some(observe(c, subscriber, source, condition, key, terms))
@@ -238,8 +258,35 @@ pub(super) fn observe(
     let what = format!("register {body}");
     Op::ask(what, ("POST", "/_electric/wake"), &[], &body, move |c, got| {
         assert_eq!(got.status, 204, "{}", got.body);
-        Registration::new((subscriber, source), condition, key, terms, c.world.now).put(&mut c.registrations);
+        observes(c, subscriber, source, condition, key, terms);
     })
+}
+
+/// A registration was made.
+pub(super) fn observes(
+    c: &mut Cluster,
+    subscriber: usize,
+    source: String,
+    condition: Condition,
+    key: String,
+    terms: Terms,
+) {
+    members::is_observed(c, &source);
+    chains::is_observed(c, &source);
+    Registration::new((subscriber, source), condition, key, terms, c.world.now).put(&mut c.registrations);
+}
+
+/// The stream of some chain.
+fn chain(c: &mut Cluster) -> String {
+    let at = c.dice.below(c.chains.len());
+    c.chains[at].path.clone()
+}
+
+/// The stream of some team.
+pub(super) fn team(c: &mut Cluster) -> Option<String> {
+    let known: Vec<usize> = (0..c.teams.len()).filter(|t| c.teams[*t].path.is_some()).collect();
+    let team = c.dice.pick(&known)?;
+    c.teams[team].path.clone()
 }
 
 pub(super) fn unregister(c: &mut Cluster) -> Option<Op> {
@@ -314,7 +361,14 @@ pub(super) fn some(c: &mut Cluster) -> Option<usize> {
 }
 
 fn source(c: &mut Cluster) -> Option<String> {
-    if c.dice.percent(40) {
+    if c.dice.percent(10) {
+        return match c.dice.below(3) {
+            0 => team(c),
+            1 => Some(chain(c)),
+            _ => Some(c.shape.path.clone()),
+        };
+    }
+    if c.dice.percent(35) {
         return Some(c.feeds[c.dice.below(c.feeds.len())].clone());
     }
     some(c).map(|e| c.entities[e].url.clone())

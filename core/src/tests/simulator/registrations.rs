@@ -122,7 +122,7 @@ impl Registration {
 impl Condition {
     /// What a wake row says of a change that matches.
     fn label(self, change: &Change, author: Author) -> Option<String> {
-        let named_only = matches!(author, Author::Server);
+        let named_only = matches!(author, Author::Server | Author::About(_));
         let collection = match self {
             Self::RunFinished => (change.finishes && !named_only).then_some("runs"),
             Self::Change => (!named_only).then_some(change.kind),
@@ -171,7 +171,7 @@ impl Cluster {
         let now = self.world.now;
         let mut all = std::mem::take(&mut self.registrations);
         all.retain_mut(|it| {
-            let own = matches!(author, Author::Agent(me) if me == it.subscriber);
+            let own = matches!(author, Author::Agent(me) | Author::About(me) if me == it.subscriber);
             let label = |c| Some((c, it.condition.label(c, author)?));
             let mut labels: Vec<_> = changes.iter().filter_map(label).collect();
             if own || it.source != source || labels.is_empty() {

@@ -4,7 +4,7 @@ use super::agents::{Answers, Says, answer, callback};
 use super::checks::{self, Found};
 use super::cluster::Cluster;
 use super::model::Target;
-use super::{operators, runners, told, watchers};
+use super::{members, operators, runners, shapes, told, watchers};
 use crate::Span;
 
 /// Comes to rest, and sees that nothing was lost on the way there.
@@ -29,6 +29,7 @@ pub(super) fn rest(c: &mut Cluster) {
         checks::check(c);
         if is_quiet(c) && watchers::check(c).is_empty() {
             checks::check_streams(c);
+            members::check(c);
             return told::check_all(c);
         }
         c.pass(Span::secs(60));
@@ -58,6 +59,8 @@ fn work(c: &mut Cluster) {
             c.run(vec![done]);
         }
     }
+    let all = shapes::answer(c, shapes::Says::All);
+    c.run(all.into_iter().collect());
     while !c.flights.is_empty() {
         let flight = c.flights.remove(0);
         let how = c.dice.pick(&[Answers::Takes, Answers::Takes, Answers::Done]).expect("one");
@@ -77,7 +80,7 @@ fn work(c: &mut Cluster) {
 
 fn is_quiet(c: &Cluster) -> bool {
     let owed = checks::find(c).iter().any(|row| is_owed(c, row));
-    c.flights.is_empty() && c.delayed.is_empty() && !owed && !c.is_slowed()
+    c.flights.is_empty() && c.delayed.is_empty() && !owed && !c.is_slowed() && c.shape.is_read()
 }
 
 /// Whether somebody still has to run an entity: it is held, or something is pending and somebody can be told.

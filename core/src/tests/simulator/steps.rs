@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, faults, operators, people, runners, watchers};
+use super::{agents, chains, faults, manifests, members, operators, people, runners, shapes, watchers};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,11 +19,16 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 39] = [
+const STEPS: [Step; 49] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
     asks("tag", 3, people::tag),
+    asks("go to a team", 6, members::moves),
+    asks("ask for a team", 2, members::asks),
+    asks("look at a team", 1, members::reads),
+    asks("ask for a chain", 1, chains::asks),
+    asks("schedule ticks", 4, chains::schedules),
     asks("signal", 5, people::signal),
     asks("register", 7, people::register),
     asks("unregister", 1, people::unregister),
@@ -37,6 +42,7 @@ const STEPS: [Step; 39] = [
     asks("ack", 6, agents::acknowledges),
     asks("done", 12, agents::is_done),
     asks("append", 14, agents::appends),
+    asks("write a manifest", 8, manifests::writes),
     asks("tell", 4, agents::tells),
     asks("intrude", 1, agents::intrudes),
     asks("runner reads", 8, runners::reads),
@@ -52,6 +58,10 @@ const STEPS: [Step; 39] = [
     asks("revive all", 1, operators::revives_all),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
+    asks("the shape answers", 5, shapes::answers),
+    asks("the shape answers too late", 1, shapes::answers_too_late),
+    happens("the shape changes", 4, shapes::changes),
+    happens("the shape rotates", 1, shapes::rotates),
     happens("hang", 2, faults::hangs),
     happens("runner dies or returns", 2, runners::dies_or_returns),
     happens("a moment", 10, faults::a_moment_passes),
@@ -62,7 +72,7 @@ const STEPS: [Step; 39] = [
 ];
 
 /// What happens besides, so that it does not happen within itself.
-const BESIDES: [Step; 9] = [
+const BESIDES: [Step; 10] = [
     happens("together", 10, faults::together),
     happens("in vain", 2, faults::in_vain),
     happens("the disk is full", 2, faults::the_disk_is_full),
@@ -72,6 +82,7 @@ const BESIDES: [Step; 9] = [
     happens("one is kept busy", 2, agents::one_is_kept_busy),
     happens("an endpoint is broken", 2, agents::an_endpoint_is_broken),
     happens("the host is late", 2, faults::the_host_is_late),
+    happens("downtime", 1, faults::downtime),
 ];
 
 const fn asks(name: &'static str, weight: usize, how: fn(&mut Cluster) -> Option<Op>) -> Step {
@@ -89,8 +100,8 @@ pub(super) fn weights(dice: &mut Dice) -> Vec<usize> {
 
 /// What may come between an append and the last of those that it concerns: where that takes several turns, nobody can say
 /// who is told.
-const MUDDLES: [&str; 6] =
-    ["together", "in vain", "the disk is full", "the clock steps back", "the host is late", "trap"];
+const MUDDLES: [&str; 7] =
+    ["together", "in vain", "the disk is full", "the clock steps back", "the host is late", "trap", "downtime"];
 
 /// The same where an append is told a few at a time.
 pub(super) fn weights_of_a_slow_one(dice: &mut Dice) -> Vec<usize> {
