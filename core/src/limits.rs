@@ -4,6 +4,8 @@ use crate::time::Span;
 
 /// The largest body of an ordinary JSON request: what comes of it fits in one value of the store.
 pub const BODY: usize = 900_000;
+/// The longest type, with all schemas that were added to it: it fits in one value of the store.
+pub const DEFINITION: usize = 1 << 20;
 /// The largest body appended to a stream.
 pub const APPEND: usize = 8 << 20;
 /// The deepest nesting of JSON that is accepted.

@@ -1,5 +1,6 @@
 //! Entities: types, spawning, sending, status and its end.
 
+pub(crate) mod amend;
 pub(crate) mod collection;
 mod composer;
 mod inbox;

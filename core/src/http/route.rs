@@ -81,13 +81,14 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 59] = [
+static ROUTES: [Route; 60] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
     write(Method::POST, "/_electric/entity-types", entity::register::register),
     read(Method::GET, "/_electric/entity-types/{name}", entity::types::show),
     write(Method::DELETE, "/_electric/entity-types/{name}", entity::types::delete),
+    write(Method::PATCH, "/_electric/entity-types/{name}/schemas", entity::amend::amend),
     read(Method::GET, "/_electric/entities", entity::show::list),
     read(Method::GET, "/_electric/entities/{type}/{id}", entity::show::show),
     read(Method::HEAD, "/_electric/entities/{type}/{id}", entity::show::head),
