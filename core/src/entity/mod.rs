@@ -3,6 +3,7 @@
 pub(crate) mod amend;
 pub(crate) mod collection;
 mod composer;
+pub(crate) mod edit;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;

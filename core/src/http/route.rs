@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 60] = [
+static ROUTES: [Route; 62] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -96,6 +96,8 @@ static ROUTES: [Route; 60] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}", entity::kill::kill),
     write(Method::POST, "/_electric/entities/{type}/{id}/send", entity::send::send),
     write(Method::POST, "/_electric/entities/{type}/{id}/signal", entity::kill::signal),
+    write(Method::PATCH, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::update),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/collections/{collection}", entity::collection::append),
     write(Method::POST, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::set),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),

@@ -3,6 +3,7 @@
 mod amend;
 mod dispatch;
 mod driver;
+mod edits;
 mod egress;
 mod holes;
 mod laws;
