@@ -8,6 +8,18 @@ pub const BODY: usize = 900_000;
 pub const DEFINITION: usize = 1 << 20;
 /// The largest body appended to a stream.
 pub const APPEND: usize = 8 << 20;
+/// The largest file that may be attached to an entity.
+pub const ATTACHMENT: usize = 25 << 20;
+/// How long what is sent beside it may be.
+pub const ATTACHMENT_FIELDS: usize = 256 << 10;
+/// The most attachments of an entity.
+pub const ATTACHMENTS: i64 = 10_000;
+/// The longest id of one, and the longest name of a file.
+pub const ATTACHMENT_NAME: usize = 255;
+/// The most parts of a form.
+pub const FORM_PARTS: usize = 32;
+/// The longest headers of one.
+pub const FORM_HEADERS: usize = 8 << 10;
 /// The deepest nesting of JSON that is accepted.
 pub const JSON_DEPTH: usize = 128;
 /// The most steps that one command spends on its schemas: some hundred milliseconds.

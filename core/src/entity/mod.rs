@@ -1,6 +1,7 @@
 //! Entities: types, spawning, sending, status and its end.
 
 pub(crate) mod amend;
+pub(crate) mod attachments;
 pub(crate) mod collection;
 mod composer;
 pub(crate) mod edit;

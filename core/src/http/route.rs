@@ -81,7 +81,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 62] = [
+static ROUTES: [Route; 65] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -99,6 +99,9 @@ static ROUTES: [Route; 62] = [
     write(Method::PATCH, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::update),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/collections/{collection}", entity::collection::append),
+    write(Method::POST, "/_electric/entities/{type}/{id}/attachments", entity::attachments::upload),
+    read(Method::GET, "/_electric/entities/{type}/{id}/attachments/{attachment}", entity::attachments::download),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/attachments/{attachment}", entity::attachments::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::set),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),
     write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),

@@ -4,6 +4,7 @@
 //! must leave after the commit. Each table has one file and one write path.
 
 mod asked;
+mod attachment;
 mod awaited;
 mod clock;
 mod cron;
@@ -38,6 +39,7 @@ mod tx;
 mod waiting_wake;
 
 pub(crate) use asked::{Asked, PatternRow};
+pub(crate) use attachment::AttachmentRow;
 pub use clock::Clock;
 pub(crate) use cron::CronRow;
 pub(crate) use dead_letter::DeadLetter;

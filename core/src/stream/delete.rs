@@ -24,7 +24,7 @@ pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 }
 
 /// Deletes a stream: nobody follows it any more, and who reads it is told.
-pub(super) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError> {
+pub(crate) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError> {
     if stream.followed {
         tx.delete_links_to(stream.id)?;
     }

@@ -204,6 +204,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
         (Owner::Nobody, _) | (Owner::Runner(_), Kind::Runner { .. }) => {}
         (Owner::Runner(_), _) => return Ok(Err(format!("the wake stream `{path}` is a runner's"))),
         (Owner::Members(_) | Owner::Server, _) => return Ok(Err(format!("the wake stream `{path}` is the server's"))),
+        (Owner::Attachment(_), _) => return Ok(Err(format!("the wake stream `{path}` is an attachment's"))),
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {

@@ -1,6 +1,7 @@
 //! The engine as a host drives it: requests in, turns out, on a database in memory.
 
 mod amend;
+mod attachments;
 mod dispatch;
 mod driver;
 mod edits;

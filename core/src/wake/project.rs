@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::manifest::{Entry, Wanted, manifest};
 use super::register::{Asked, NotTheSources, put, readable};
 use crate::dispatch::journal;
-use crate::entity::scheduled;
+use crate::entity::{attachments, scheduled};
 use crate::http::Error;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, SqlError, Tx};
@@ -58,6 +58,7 @@ fn apply(
     value: &Json,
     entry: &Entry,
 ) -> Result<(), Error> {
+    attachments::project(tx, owner, key, value)?;
     if let Some(spec) = &entry.cron {
         ticks::ensure(tx, spec)?;
     }
