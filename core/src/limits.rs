@@ -72,6 +72,10 @@ pub const SUBSCRIPTION_TEXT: usize = 2048;
 pub const POLICY_TEXT: usize = 2048;
 /// The longest label of a runner, and the longest offset that it reports.
 pub const RUNNER_TEXT: usize = 2048;
+/// The most sandbox profiles of a runner.
+pub const PROFILES: usize = 64;
+/// How long what it says of them may be.
+pub const PROFILES_TEXT: usize = 64 << 10;
 /// The shortest and the longest lease that a subscription may ask for.
 pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
 /// The most signing keys at once.

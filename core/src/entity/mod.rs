@@ -9,6 +9,7 @@ mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;
 pub(crate) mod register;
+mod sandbox;
 mod save;
 pub(crate) mod scheduled;
 pub(crate) mod schedules;

@@ -25,6 +25,7 @@ mod producer;
 mod registration;
 mod run;
 mod runner;
+mod sandbox_profile;
 mod schema_set;
 mod segment;
 mod setting;

@@ -3,7 +3,6 @@
 use serde_json::{Value as Json, json};
 
 use super::world::{Got, World, exec, got};
-use crate::store::Sql as _;
 
 const HEADERS: [(&str, &str); 1] = [("content-type", "multipart/form-data; boundary=b")];
 
@@ -30,18 +29,6 @@ fn download(w: &mut World, id: &str) -> Got {
     w.get(&format!("/_electric/entities/t/a/attachments/{id}"))
 }
 
-fn count(w: &World, sql: &'static str) -> i64 {
-    let mut count = 0;
-    w.engine
-        .sql()
-        .run(sql, &[], &mut |row| {
-            count = row.int(0)?;
-            Ok(())
-        })
-        .expect("runs");
-    count
-}
-
 #[test]
 fn an_entity_has_so_many_attachments_and_no_more_whoever_tells_of_them() {
     let mut w = spawned();
@@ -51,16 +38,16 @@ fn an_entity_has_so_many_attachments_and_no_more_whoever_tells_of_them() {
          SELECT e.id, 'n' || i, 1, 1, 'text/plain' FROM n JOIN entity e",
     );
     assert_eq!(attach(&mut w, "last", "x").status, 201);
-    let streams = count(&w, "SELECT count(*) FROM stream");
+    let streams = w.engine.sql().number("SELECT count(*) FROM stream");
     let refused = attach(&mut w, "more", "x");
     assert_eq!((refused.status, refused.code().as_str()), (409, "LIMIT_EXCEEDED"), "{}", refused.body);
-    assert_eq!(count(&w, "SELECT count(*) FROM stream"), streams, "a refusal leaves nothing");
+    assert_eq!(w.engine.sql().number("SELECT count(*) FROM stream"), streams, "a refusal leaves nothing");
     let (_, token) = w.claim();
     let row = |id: &str| json!([{ "type": "manifest", "key": format!("attachment:{id}"), "value": { "kind": "attachment", "status": "pending" }, "headers": { "operation": "insert" } }]);
     for id in ["more", "last", ".bad"] {
         assert_eq!(w.append("/t/a", &token, &row(id)).status, 204);
     }
-    assert_eq!(count(&w, "SELECT count(*) FROM attachment"), 10_000);
+    assert_eq!(w.engine.sql().number("SELECT count(*) FROM attachment"), 10_000);
     assert_eq!(download(&mut w, "last").code(), "INVALID_REQUEST", "a row that was there may change");
     let journal = w.get("/_reveille/entities/t/a/journal").json();
     let steps: Vec<Json> = journal["steps"].as_array().expect("steps").clone();
@@ -81,12 +68,12 @@ fn a_file_in_many_pieces_is_there_after_a_restart_and_gone_when_it_is_deleted() 
     assert!(stream.body.len() < bytes.len(), "a read of the stream takes it in pieces");
     assert_eq!(stream.header("stream-closed"), "");
     let left = "SELECT (SELECT count(*) FROM entry WHERE stream NOT IN (SELECT id FROM stream)) + (SELECT count(*) FROM entry e JOIN stream s ON s.id = e.stream WHERE s.path LIKE '%/attachments/%')";
-    assert!(count(&w, left) > 0);
+    assert!(w.engine.sql().number(left) > 0);
     let deleted = w.ask("DELETE", "/_electric/entities/t/a/attachments/a", &[], &Json::Null);
     assert_eq!(deleted.status, 200, "{}", deleted.body);
     w.pass(crate::Span::secs(1));
-    assert_eq!(count(&w, left), 0);
-    assert_eq!(count(&w, "SELECT count(*) FROM attachment"), 0);
+    assert_eq!(w.engine.sql().number(left), 0);
+    assert_eq!(w.engine.sql().number("SELECT count(*) FROM attachment"), 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod laws;
 mod loops;
 mod mended;
 mod properties;
+mod sandbox;
 mod schemas;
 mod shapes;
 mod simulator;

@@ -11,6 +11,17 @@ CREATE TABLE attachment (
   PRIMARY KEY (entity, name)
 ) STRICT, WITHOUT ROWID;
 
+-- The sandbox that an entity runs in: JSON, resolved when it was spawned.
+ALTER TABLE entity ADD COLUMN sandbox TEXT;
+
+-- The sandbox profiles that runners offer, to be found by name.
+CREATE TABLE sandbox_profile (
+  name TEXT NOT NULL,
+  remote INTEGER NOT NULL,         -- it is not on the runner's own machine
+  runner TEXT NOT NULL,
+  PRIMARY KEY (name, remote, runner)
+) STRICT, WITHOUT ROWID;
+
 -- Shapes of Postgres tables whose changes are written to a stream.
 CREATE TABLE pg_sync (
   id INTEGER PRIMARY KEY,          -- its stream's row id
