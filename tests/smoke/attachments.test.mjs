@@ -278,9 +278,9 @@ test('what is refused of an upload, and which refusal wins', async (t) => {
     ['an id with a slash', await upload([file(), noKey, ['id', 'a/b']]), 400, INVALID, noId],
     ['an id that is too long', await upload([file(), noKey, ['id', 'x'.repeat(256)]]), 400, INVALID, /at most 255 bytes/],
     ['a subject without key', await upload([file(), noKey]), 400, INVALID, 'attachment subject key is required'],
-    ['a field that is too long', await upload([file(), ['subject', subject], ['x', 'x'.repeat(300_000)]]), 400, INVALID, /at most 262144 bytes/],
-    ['a name that is too long', await upload([file('x', 'x'.repeat(256)), ['subject', subject]]), 400, INVALID, /filename is at most 255 bytes/],
-    ['a type that is too long', await upload([file(), ['mimeType', 'x'.repeat(2_000)], ['subject', subject]]), 400, INVALID, /mimeType is at most 1024 bytes/],
+    ['a field that is too long', await upload([file(), ['subject', subject], ['x', 'x'.repeat(300_000)]]), 400, INVALID, 'the fields beside the file of an attachment may be 262144 bytes long at most'],
+    ['a name that is too long', await upload([file('x', 'x'.repeat(256)), ['subject', subject]]), 400, INVALID, 'the filename of an attachment may be 255 bytes long at most'],
+    ['a type that is too long', await upload([file(), ['mimeType', 'x'.repeat(2_000)], ['subject', subject]]), 400, INVALID, 'the mimeType of an attachment may be 1024 bytes long at most'],
   ]) {
     await t.test(what, () => refuses(answer, status, code, message))
   }

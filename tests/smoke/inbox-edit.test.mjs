@@ -138,7 +138,7 @@ test('an edit does not continue a paused entity, whatever mode it gives a messag
   assert.equal((await w.woken(hook)).entity, url)
 })
 
-test('an edit wakes the agent, and whoever names the inbox', async (t) => {
+test('an edit wakes the agent, and whoever names the inbox, each time', async (t) => {
   const w = await world(t)
   await w.type()
   const hook = await w.hook()
@@ -153,13 +153,13 @@ test('an edit wakes the agent, and whoever names the inbox', async (t) => {
     await w.observe(observers[id], url, condition)
   }
   const path = `/_electric/entities${url}/inbox/m`
-  assert.equal((await w.http('PATCH', path, { body: { status: 'cancelled' } })).status, 200)
+  for (const status of ['pending', 'cancelled']) assert.equal((await w.http('PATCH', path, { body: { status } })).status, 200)
   assert.equal((await w.delete(path)).status, 200)
   assert.equal((await w.woken(hook)).entity, url)
   const changes = async (id) => (await w.events(observers[id], 'wake')).flatMap((row) => row.value.changes)
   const kinds = async (id) => (await changes(id)).map(({ kind, key }) => [kind, key])
-  assert.deepEqual(await kinds('named'), [['update', 'm'], ['delete', 'm']])
-  assert.deepEqual(await kinds('updates'), [['update', 'm']])
+  assert.deepEqual(await kinds('named'), [['update', 'm'], ['update', 'm'], ['delete', 'm']])
+  assert.deepEqual(await kinds('updates'), [['update', 'm'], ['update', 'm']])
   assert.deepEqual(await kinds('open'), [])
   const { offset } = (await w.events(url, 'inbox'))[0].headers
   const { event } = await w.explain(observers.open, { source: url, offset })

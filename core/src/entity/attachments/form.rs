@@ -66,9 +66,9 @@ failure! {
 }
 
 failure! {
-    /// A field is longer than we keep.
-    FieldTooLong { field: &'static str, most: usize } => BAD_REQUEST "INVALID_REQUEST",
-    "an attachment's {field} is at most {most} bytes long"
+    /// Something is longer than we keep.
+    TooLong { what: &'static str, most: usize } => BAD_REQUEST "INVALID_REQUEST",
+    "the {what} of an attachment may be {most} bytes long at most"
 }
 
 /// An upload.
@@ -81,8 +81,6 @@ pub(super) struct Upload<'a> {
     pub(super) mime: String,
     pub(super) filename: Option<String>,
     pub(super) meta: Option<Box<RawValue>>,
-    /// How long its fields are beside the file.
-    fields: usize,
 }
 
 /// What an attachment belongs to.
@@ -98,6 +96,9 @@ impl<'a> Upload<'a> {
         let boundary = boundary(request.header("content-type").unwrap_or("")).ok_or(NotMultipart)?;
         let form = boundary.and_then(|boundary| Form::of(&boundary, &request.body)).ok_or(NotAForm)?;
         let file = form.file("file").ok_or(NoFile)?;
+        if form.beside(file) > ATTACHMENT_FIELDS {
+            return Err(TooLong { what: "fields beside the file", most: ATTACHMENT_FIELDS }.into());
+        }
         let role = given(&form, "role").unwrap_or_else(|| "input".to_owned());
         if !["input", "output"].contains(&role.as_str()) {
             return Err(BadRole.into());
@@ -113,7 +114,6 @@ impl<'a> Upload<'a> {
             mime: given(&form, "mimeType").or_else(|| own(&file.content_type)).unwrap_or_else(|| BYTES.to_owned()),
             filename: given(&form, "filename").or_else(|| own(&file.filename)),
             meta,
-            fields: form.beside(file),
         })
     }
 
@@ -125,15 +125,11 @@ impl<'a> Upload<'a> {
         if self.bytes.len() > ATTACHMENT {
             return Err(TooLarge.into());
         }
-        let filename = self.filename.as_ref().map_or(0, String::len);
-        for (field, length, most) in [
-            ("fields beside the file", self.fields, ATTACHMENT_FIELDS),
-            ("mimeType", self.mime.len(), KEPT_HEADER),
-            ("filename", filename, ATTACHMENT_NAME),
-        ] {
-            if length > most {
-                return Err(FieldTooLong { field, most }.into());
-            }
+        if self.mime.len() > KEPT_HEADER {
+            return Err(TooLong { what: "mimeType", most: KEPT_HEADER }.into());
+        }
+        if self.filename.as_ref().is_some_and(|name| name.len() > ATTACHMENT_NAME) {
+            return Err(TooLong { what: "filename", most: ATTACHMENT_NAME }.into());
         }
         Ok(())
     }
