@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::{Got, World, exec, got};
+use crate::limits::ATTACHMENT;
 
 const HEADERS: [(&str, &str); 1] = [("content-type", "multipart/form-data; boundary=b")];
 
@@ -74,6 +75,15 @@ fn a_file_in_many_pieces_is_there_after_a_restart_and_gone_when_it_is_deleted() 
     w.pass(crate::Span::secs(1));
     assert_eq!(w.engine.sql().number(left), 0);
     assert_eq!(w.engine.sql().number("SELECT count(*) FROM attachment"), 0);
+}
+
+#[test]
+fn hazard_h34_a_file_is_refused_by_its_own_size_and_not_by_its_forms() {
+    let mut w = spawned();
+    let refused = attach(&mut w, "a", &"x".repeat(ATTACHMENT + 1));
+    assert_eq!((refused.status, refused.code().as_str()), (413, "INVALID_REQUEST"));
+    assert!(refused.body.contains("Attachment exceeds maximum size of 26214400 bytes"), "{}", refused.body);
+    assert_eq!(attach(&mut w, "a", &"x".repeat(ATTACHMENT)).status, 201);
 }
 
 #[test]
