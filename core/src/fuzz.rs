@@ -5,6 +5,7 @@
 use http::Method;
 
 use crate::config::Config;
+use crate::http::multipart::{Form, boundary};
 use crate::http::{Handler, route};
 use crate::store::{Keys, SigningKeyRow, encode_key};
 use crate::stream::probe::{data, split};
@@ -18,7 +19,7 @@ use crate::time::Time;
 pub fn append(body: &[u8], end: i64) -> Option<(usize, String)> {
     let content = Content::parse(true, body).ok()?;
     let stored = content.stored(&content.events(true), Offset::at(end));
-    Some((content.messages(), String::from_utf8(stored).expect("JSON is text")))
+    Some((content.messages(), String::from_utf8(stored.into_owned()).expect("JSON is text")))
 }
 
 pub fn messages(stored: &str) -> Vec<&str> {
@@ -41,6 +42,12 @@ pub fn glob_prefix(pattern: &str) -> String {
 /// The data event of a payload on a stream of this content type.
 pub fn sse(content_type: &str, bytes: &[u8]) -> String {
     data(content_type, bytes)
+}
+
+/// Whether a content type is a form's, and how long the file of a form is.
+pub fn form(content_type: &str, body: &[u8]) -> (bool, Option<usize>) {
+    let bytes = |form: &Form<'_>| form.file("file").map(|part| part.bytes.len());
+    (boundary(content_type).is_some(), Form::of("b", body).as_ref().and_then(bytes))
 }
 
 /// Mints and opens claim tokens under one key.

@@ -4,8 +4,22 @@ use crate::time::Span;
 
 /// The largest body of an ordinary JSON request: what comes of it fits in one value of the store.
 pub const BODY: usize = 900_000;
+/// The longest type, with all schemas that were added to it: it fits in one value of the store.
+pub const DEFINITION: usize = 1 << 20;
 /// The largest body appended to a stream.
 pub const APPEND: usize = 8 << 20;
+/// The largest file that may be attached to an entity.
+pub const ATTACHMENT: usize = 25 << 20;
+/// How long what is sent beside it may be.
+pub const ATTACHMENT_FIELDS: usize = 256 << 10;
+/// The most attachments of an entity.
+pub const ATTACHMENTS: i64 = 10_000;
+/// The longest id of one, and the longest name of a file.
+pub const ATTACHMENT_NAME: usize = 255;
+/// The most parts of a form.
+pub const FORM_PARTS: usize = 32;
+/// The longest headers of one.
+pub const FORM_HEADERS: usize = 8 << 10;
 /// The deepest nesting of JSON that is accepted.
 pub const JSON_DEPTH: usize = 128;
 /// The most steps that one command spends on its schemas: some hundred milliseconds.
@@ -58,6 +72,10 @@ pub const SUBSCRIPTION_TEXT: usize = 2048;
 pub const POLICY_TEXT: usize = 2048;
 /// The longest label of a runner, and the longest offset that it reports.
 pub const RUNNER_TEXT: usize = 2048;
+/// The most sandbox profiles of a runner.
+pub const PROFILES: usize = 64;
+/// How long what it says of them may be.
+pub const PROFILES_TEXT: usize = 64 << 10;
 /// The shortest and the longest lease that a subscription may ask for.
 pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
 /// The most signing keys at once.

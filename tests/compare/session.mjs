@@ -14,6 +14,13 @@ const producer = (id, epoch, seq) => ({ 'producer-id': id, 'producer-epoch': `${
 const event = (type, key, value, operation = 'insert') => ({ type, key, value, headers: { operation } })
 const runnerPolicy = { targets: [{ type: 'runner', runnerId: 'laptop' }] }
 
+/** A form with a file. */
+function form(fields, file, type) {
+  const part = (head, value) => `--b\r\nContent-Disposition: form-data; name=${head}\r\n\r\n${value}\r\n`
+  const texts = Object.entries(fields).map(([name, value]) => part(name, value))
+  return `${texts.join('')}${part(`file; filename="\u00fc.txt"\r\nContent-Type: ${type}`, file)}--b--\r\n`
+}
+
 /** The calls of an agent that has been notified. */
 function agent(s, notified) {
   const path = new URL(notified.callback).pathname
@@ -423,6 +430,47 @@ export const chapters = {
     await s.until(`${entities}/task/hooked`, ({ status }) => status === 'running')
     await s.say(200, 'GET', `${entities}/task/hooked`)
     await agent(s, again).done(again.streams[0].offset)
+  },
+
+  async 'amendments and edits'(s) {
+    await s.say(200, 'PATCH', `${types}/note/schemas`, { inbox_schemas: { say: { maximum: 1e21 } } })
+    await s.say(409, 'PATCH', `${types}/note/schemas`, { inbox_schemas: { say: {} } })
+    await s.say(201, 'PUT', `${entities}/note/edited`, { initialMessage: 1 })
+    await s.say(200, 'PATCH', `${entities}/note/edited/inbox/k%C3%BC`, { payload: 1.5, status: 'processed' })
+    await s.say(400, 'PATCH', `${entities}/note/edited/inbox/k`, {})
+    await s.say(200, 'DELETE', `${entities}/note/edited/inbox/k%C3%BC`)
+    await s.say(200, 'GET', '/note/edited/main?offset=-1')
+  },
+
+  async attachments(s) {
+    const at = `${entities}/note/edited/attachments`
+    const upload = (status, id, file, type = 'text/plain') =>
+      s.say(status, 'POST', at, form({ id, subject: '{"type":"inbox","key":"m"}' }, file, type), { 'content-type': 'multipart/form-data; boundary=b' })
+    await upload(201, 'a b', 'hello')
+    await upload(409, 'a b', 'other')
+    await upload(201, 'json', '{"a":1.0}', 'application/json')
+    await upload(201, 'empty', '')
+    await upload(201, 'large', 'x'.repeat(1_500_000))
+    await upload(400, '.a', 'x')
+    await s.say(400, 'POST', at, '{}', json)
+    for (const id of ['a%20b', 'json', 'empty', 'large']) await s.say(200, 'GET', `${at}/${id}`)
+    await s.say(200, 'GET', '/note/edited/attachments/a%20b?offset=-1')
+    await s.say(401, 'DELETE', '/note/edited/attachments/a%20b')
+    for (const id of ['a%20b', 'large']) await s.say(200, 'DELETE', `${at}/${id}`)
+    await s.say(404, 'GET', `${at}/a%20b`)
+    await upload(201, 'a b', 'again')
+    await s.say(200, 'GET', `${at}/a%20b`)
+    await s.say(200, 'GET', '/note/edited/main?offset=-1')
+  },
+
+  async sandboxes(s) {
+    await s.say(201, 'POST', runners, { id: 'cloud', label: 'Cloud', sandbox_profiles: [{ name: 'vm', remote: true }] })
+    await s.say(201, 'PUT', `${entities}/note/boxed`, { sandbox: { profile: 'vm', key: 'k' } })
+    await s.say(201, 'PUT', `${entities}/note/shares`, { parent: '/note/boxed', sandbox: { inherit: true } })
+    await s.say(400, 'PUT', `${entities}/note/refused`, { sandbox: { profile: 'local', key: 'k' } })
+    await s.say(400, 'PUT', `${entities}/note/refused`, { sandbox: { profile: 'none' } })
+    await s.say(201, 'POST', runners, { id: 'cloud', label: 'Cloud', sandbox_profiles: [] })
+    await s.say(400, 'PUT', `${entities}/note/refused`, { sandbox: { profile: 'vm' } })
   },
 
   async 'signals and the end'(s) {

@@ -109,6 +109,8 @@ struct Context {
     streams: serde_json::Value,
     tags: Box<RawValue>,
     spawn_args: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<Box<RawValue>>,
     created_by: String,
 }
 
@@ -121,6 +123,7 @@ impl Context {
             streams: json!({ "main": format!("{}/main", entity.url) }),
             tags: raw(&entity.tags),
             spawn_args: raw(&entity.args),
+            sandbox: entity.sandbox.as_deref().map(raw),
             created_by: entity.created_by.clone(),
         }
     }

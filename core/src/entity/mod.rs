@@ -1,11 +1,15 @@
 //! Entities: types, spawning, sending, status and its end.
 
+pub(crate) mod amend;
+pub(crate) mod attachments;
 pub(crate) mod collection;
 mod composer;
+pub(crate) mod edit;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;
 pub(crate) mod register;
+mod sandbox;
 mod save;
 pub(crate) mod scheduled;
 pub(crate) mod schedules;

@@ -1,7 +1,6 @@
 //! `POST /_electric/entity-types`: register a type, or replace it (control plane, section 9.1).
 
 use http::StatusCode;
-use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::types::{Definition, View};
@@ -10,7 +9,7 @@ use crate::dispatch::{Policy, Target};
 use crate::effect::{EffectId, Fetch, Fetched};
 use crate::egress;
 use crate::engine::Done;
-use crate::http::{Body, Call, Error, Refusal, Request, Response, escape, failure};
+use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
 use crate::pending::Pending;
 use crate::store::{EntityTypeRow, Tx};
@@ -180,20 +179,13 @@ impl Asked {
             name: body.text("name").unwrap_or_default(),
             description: body.text("description"),
             creation_schema: body.object("creation_schema").map(ToOwned::to_owned),
-            inbox_schemas: body.object("inbox_schemas").map(ToOwned::to_owned),
-            state_schemas: body.object("state_schemas").map(ToOwned::to_owned),
+            inbox_schemas: type_schemas::map(body, "inbox_schemas"),
+            state_schemas: type_schemas::map(body, "state_schemas"),
             slash_commands: body.raw("slash_commands").map(ToOwned::to_owned),
             collections: body.object("externally_writable_collections").map(ToOwned::to_owned),
             serve_endpoint: body.text("serve_endpoint"),
             policy: body.json("default_dispatch_policy").map(|policy| Policy::parse(&policy)),
         };
-        for map in ["inbox_schemas", "state_schemas"] {
-            for (key, value) in body.json(map).as_ref().and_then(Json::as_object).into_iter().flatten() {
-                if !value.is_object() {
-                    body.complain(format!("/{map}/{}", escape(key)), "must be object");
-                }
-            }
-        }
         if asked.slash_commands.as_ref().is_some_and(|c| !c.get().starts_with('[')) {
             body.complain("/slash_commands".to_owned(), "must be array");
         }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::inbox::{self, Message};
 use super::register::policy;
+use super::sandbox::{self, Choice};
 use super::save;
 use super::schema::read;
 use super::status::Status;
@@ -50,6 +51,7 @@ struct Spawn<'a> {
     tags: Vec<(String, String)>,
     parent: Option<String>,
     policy: Option<Policy>,
+    sandbox: Option<Choice>,
     message: Option<Message<'a>>,
     wake: Option<Asked>,
 }
@@ -85,6 +87,10 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if tx.stream(&path)?.is_some() {
         return Err(duplicate(url).into());
     }
+    let sandbox = match &spawn.sandbox {
+        Some(choice) => sandbox::resolve(tx, choice, parent.as_ref(), policy.as_ref())?,
+        None => None,
+    };
 
     let mut stream = tx.insert_stream(&path, "application/json")?;
     let entity = EntityRow {
@@ -95,6 +101,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         policy: policy.map(|p| p.json().to_string()),
         tags: tags_json(&spawn.tags),
         args: spawn.args.map_or("{}", RawValue::get).to_owned(),
+        sandbox,
         parent: parent.as_ref().map(|p| p.url.clone()),
         created_by: by.url(),
         type_revision: registered.revision,
@@ -136,7 +143,8 @@ impl<'a> Spawn<'a> {
         let kind = body.text("initialMessageType").filter(|t| !t.is_empty());
         let message = body.raw("initialMessage").map(|payload| Message::first(payload, kind));
         let wake = body.object("wake").and_then(|raw| ask(body, "wake", raw, None));
-        for unsupported in ["grants", "sandbox"] {
+        let sandbox = sandbox::choice(body, "sandbox");
+        for unsupported in ["grants"] {
             if body.raw(unsupported).is_some_and(|v| !matches!(v.get(), "null" | "[]" | "{}")) {
                 let message = format!("`{unsupported}` is not supported yet");
                 return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message));
@@ -146,7 +154,7 @@ impl<'a> Spawn<'a> {
             body.complain("/tags".to_owned(), format!("must NOT have more than {TAGS} properties"));
         }
         body.check()?;
-        Ok(Self { args, tags, parent, policy, message, wake })
+        Ok(Self { args, tags, parent, policy, sandbox, message, wake })
     }
 }
 

@@ -1,11 +1,12 @@
 //! The schemas that a type is registered with: admitted before anything uses them, kept for the entities that are
 //! spawned under them.
 
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::schema::{Budget, Unfit, admit};
 use super::validate::by_name;
-use crate::http::{Refusal, escape, failure};
+use crate::http::{Body, Refusal, escape, failure};
 use crate::store::{EntityTypeRow, SqlError, Tx};
 
 failure! {
@@ -17,6 +18,17 @@ failure! {
     /// A schema could not be used to check anything.
     UnusableSchema { name: String, at: String, why: String } => BAD_REQUEST "INVALID_REQUEST",
     "Schema `{name}` cannot be used: `{at}` {why}"
+}
+
+/// A member of a body that is a map of schemas.
+pub(super) fn map(body: &Body<'_>, name: &str) -> Schemas {
+    let map = body.object(name)?;
+    for (key, value) in body.json(name).as_ref().and_then(Json::as_object).into_iter().flatten() {
+        if !value.is_object() {
+            body.complain(format!("/{name}/{}", escape(key)), "must be object");
+        }
+    }
+    Some(map.to_owned())
 }
 
 /// Admits the schemas of a type, in this order; the first that is unfit refuses it.
@@ -63,4 +75,4 @@ fn admit_one(name: String, schema: &RawValue, budget: &mut Budget) -> Result<(),
 }
 
 /// A schema, or a map of them, as it was sent.
-type Schemas = Option<Box<RawValue>>;
+pub(super) type Schemas = Option<Box<RawValue>>;

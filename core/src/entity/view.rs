@@ -18,6 +18,8 @@ pub(super) struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spawn_args: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<&'a str>,
     created_by: &'a str,
     created_at: i64,
@@ -43,6 +45,7 @@ impl<'a> View<'a> {
             dispatch_policy: entity.policy.as_deref().map(raw),
             tags: raw(&entity.tags),
             spawn_args: Some(raw(&entity.args)),
+            sandbox: entity.sandbox.as_deref().map(raw),
             parent: entity.parent.as_deref(),
             created_by: &entity.created_by,
             created_at: entity.created_at.as_millis(),

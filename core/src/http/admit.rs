@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::route::{is_under, route};
 use super::{Refusal, Response, dress};
 use crate::config::Config;
-use crate::limits::{APPEND, BODY, PATH};
+use crate::limits::{APPEND, ATTACHMENT, ATTACHMENT_FIELDS, BODY, PATH};
 use crate::tenant::{Principal, authenticate};
 
 /// What a host may do with a request.
@@ -57,7 +57,11 @@ fn judge(config: &Config, method: &Method, path: &str, headers: &HeaderMap) -> R
 /// 413: the body is longer than its route takes.
 #[must_use]
 pub fn too_large(config: &Config, path: &str) -> Response {
-    let message = format!("the body is larger than {} bytes", limit(config, path));
+    let message = if is_upload(config, path) {
+        format!("Attachment exceeds maximum size of {ATTACHMENT} bytes")
+    } else {
+        format!("the body is larger than {} bytes", limit(config, path))
+    };
     finished(path, refuse(config, path, StatusCode::PAYLOAD_TOO_LARGE, &message))
 }
 
@@ -68,7 +72,20 @@ pub fn too_slow(config: &Config, path: &str) -> Response {
 }
 
 fn limit(config: &Config, path: &str) -> usize {
-    if is_control(config, path) { BODY } else { APPEND }
+    match () {
+        () if is_upload(config, path) => ATTACHMENT + ATTACHMENT_FIELDS,
+        () if is_control(config, path) => BODY,
+        () => APPEND,
+    }
+}
+
+/// Whether files are sent there: to the attachments of an entity.
+fn is_upload(config: &Config, path: &str) -> bool {
+    let entity = path.trim_end_matches('/').strip_suffix("/attachments").unwrap_or("");
+    let below = entity.strip_prefix("/_electric/entities/").filter(|_| config.stream_root.is_empty());
+    below
+        .and_then(|below| below.split_once('/'))
+        .is_some_and(|(kind, id)| !kind.is_empty() && !id.is_empty() && !id.contains('/'))
 }
 
 fn finished(path: &str, mut response: Response) -> Response {
@@ -127,5 +144,25 @@ mod tests {
         assert_eq!(ask(Method::GET, "/a/b/main", "0"), Err(401));
         assert_eq!(ask(Method::POST, "/_electric/wake-callbacks/w_1", "99999999"), Err(413));
         assert_eq!(ask(Method::POST, "/_electric/wake-callbacks/%zz", "0"), Err(400));
+    }
+
+    #[test]
+    fn only_uploads_may_be_as_large_as_a_file() {
+        let root = Config { stream_root: "/v1".to_owned(), ..Config::dev() };
+        let most = ATTACHMENT + ATTACHMENT_FIELDS;
+        for (path, control, streams) in [
+            ("/_electric/entities/t/e/attachments", most, BODY),
+            ("/_electric/entities/t/e/attachments//", most, BODY),
+            ("/_electric/entities/t/e/attachments/a", BODY, BODY),
+            ("/_electric/entities/t/attachments", BODY, BODY),
+            ("/_electric/entities//e/attachments", BODY, BODY),
+            ("/_electric/entities/t/e/x/attachments", BODY, BODY),
+            ("/t/e/attachments", APPEND, BODY),
+            ("/v1/_electric/entities/t/e/attachments", APPEND, APPEND),
+        ] {
+            assert_eq!((limit(&Config::dev(), path), limit(&root, path)), (control, streams), "{path}");
+        }
+        let said = String::from_utf8(too_large(&Config::dev(), "/_electric/entities/t/e/attachments").body);
+        assert!(said.expect("text").contains("Attachment exceeds maximum size of 26214400 bytes"));
     }
 }

@@ -6,6 +6,7 @@ mod dev;
 mod dress;
 mod error;
 mod message;
+pub(crate) mod multipart;
 mod path;
 mod route;
 

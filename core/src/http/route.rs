@@ -82,13 +82,14 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 64] = [
+static ROUTES: [Route; 70] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
     write(Method::POST, "/_electric/entity-types", entity::register::register),
     read(Method::GET, "/_electric/entity-types/{name}", entity::types::show),
     write(Method::DELETE, "/_electric/entity-types/{name}", entity::types::delete),
+    write(Method::PATCH, "/_electric/entity-types/{name}/schemas", entity::amend::amend),
     read(Method::GET, "/_electric/entities", entity::show::list),
     read(Method::GET, "/_electric/entities/{type}/{id}", entity::show::show),
     read(Method::HEAD, "/_electric/entities/{type}/{id}", entity::show::head),
@@ -96,7 +97,12 @@ static ROUTES: [Route; 64] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}", entity::kill::kill),
     write(Method::POST, "/_electric/entities/{type}/{id}/send", entity::send::send),
     write(Method::POST, "/_electric/entities/{type}/{id}/signal", entity::kill::signal),
+    write(Method::PATCH, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::update),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/collections/{collection}", entity::collection::append),
+    write(Method::POST, "/_electric/entities/{type}/{id}/attachments", entity::attachments::upload),
+    read(Method::GET, "/_electric/entities/{type}/{id}/attachments/{attachment}", entity::attachments::download),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/attachments/{attachment}", entity::attachments::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::set),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),
     write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),

@@ -22,6 +22,8 @@ pub(crate) struct EntityRow {
     pub(crate) tags: String,
     /// A JSON object.
     pub(crate) args: String,
+    /// The sandbox that it runs in, as JSON.
+    pub(crate) sandbox: Option<String>,
     pub(crate) parent: Option<String>,
     pub(crate) created_by: String,
     pub(crate) type_revision: i64,
@@ -55,7 +57,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.schemas, \
-             e.next_wake, e.created_at, e.updated_at, EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id) FROM entity e ",
+             e.next_wake, e.created_at, e.updated_at, EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id), e.sandbox FROM entity e ",
             $rest
         )
     };
@@ -73,7 +75,7 @@ impl EntityRow {
             ("dispatch_policy", self.policy.clone()),
             ("tags", Some(self.tags.clone())),
             ("spawn_args", Some(self.args.clone())),
-            ("sandbox", None),
+            ("sandbox", self.sandbox.clone()),
             ("parent", self.parent.clone()),
             ("created_by", Some(self.created_by.clone())),
             ("type_revision", Some(self.type_revision.to_string())),
@@ -102,6 +104,7 @@ impl EntityRow {
             created_at: Time::from_millis(row.int(12)?),
             updated_at: Time::from_millis(row.int(13)?),
             locked: row.int(14)? != 0,
+            sandbox: row.opt_text(15)?.map(str::to_owned),
         })
     }
 }
@@ -143,8 +146,8 @@ impl Tx<'_> {
         self.log_new(Table::Entities, &e.url)?;
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
-             updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             updated_at, sandbox) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             &[
                 e.id.into(),
                 (&e.url).into(),
@@ -160,6 +163,7 @@ impl Tx<'_> {
                 e.next_wake.into(),
                 e.created_at.into(),
                 e.updated_at.into(),
+                e.sandbox.as_ref().into(),
             ],
         )
     }

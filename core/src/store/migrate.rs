@@ -1,7 +1,7 @@
 //! The schema and how an older one becomes the newest. Every step is one transaction; its version is a row.
 
 use super::sql::{Sql, SqlError, Verdict};
-use super::{Clock, pg_sync, setting};
+use super::{Clock, pg_sync, sandbox_profile, setting};
 use crate::entropy::Entropy;
 use crate::time::Time;
 
@@ -16,33 +16,41 @@ const STEPS: [&str; 4] = [
 /// Brings the database up to date, makes what a fresh one needs, and reads its clock.
 pub(crate) fn open(sql: &dyn Sql, now: Time, entropy: &Entropy) -> Result<Clock, SqlError> {
     atomically(sql, || {
-        sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT", &[], &mut |_| Ok(()))?;
-        let mut version = 0;
-        sql.run("SELECT version FROM schema_version", &[], &mut |row| {
-            version = usize::try_from(row.int(0)?).unwrap_or(usize::MAX);
-            Ok(())
-        })?;
-        if version > STEPS.len() {
-            let newest = STEPS.len();
-            return Err(SqlError::new(format!(
-                "the database has schema version {version}; this release knows up to {newest}: run a newer one"
-            )));
-        }
-        for (done, step) in STEPS.iter().enumerate().skip(version) {
-            for statement in statements(step) {
-                sql.run(statement, &[], &mut |_| Ok(()))?;
-            }
-            if done == 0 {
-                sql.run("INSERT INTO schema_version (version) VALUES (1)", &[], &mut |_| Ok(()))?;
-                begin(sql, now, entropy)?;
-            } else {
-                sql.run("UPDATE schema_version SET version = version + 1", &[], &mut |_| Ok(()))?;
-            }
-        }
+        migrate(sql, STEPS.len(), now, entropy)?;
         let clock = Clock::read(sql)?;
         pg_sync::ask_again(sql, clock.now)?;
         Ok(clock)
     })
+}
+
+/// Runs the steps that lead to a version.
+pub(crate) fn migrate(sql: &dyn Sql, to: usize, now: Time, entropy: &Entropy) -> Result<(), SqlError> {
+    sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT", &[], &mut |_| Ok(()))?;
+    let mut version = 0;
+    sql.run("SELECT version FROM schema_version", &[], &mut |row| {
+        version = usize::try_from(row.int(0)?).unwrap_or(usize::MAX);
+        Ok(())
+    })?;
+    if version > to {
+        return Err(SqlError::new(format!(
+            "the database has schema version {version}; this release knows up to {to}: run a newer one"
+        )));
+    }
+    for (done, step) in STEPS.iter().enumerate().take(to).skip(version) {
+        for statement in statements(step) {
+            sql.run(statement, &[], &mut |_| Ok(()))?;
+        }
+        if done == 0 {
+            sql.run("INSERT INTO schema_version (version) VALUES (1)", &[], &mut |_| Ok(()))?;
+            begin(sql, now, entropy)?;
+        } else {
+            sql.run("UPDATE schema_version SET version = version + 1", &[], &mut |_| Ok(()))?;
+        }
+        if done == 3 {
+            sandbox_profile::fill(sql)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a fresh database holds: its commit row and its keys.

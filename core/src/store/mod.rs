@@ -4,6 +4,7 @@
 //! must leave after the commit. Each table has one file and one write path.
 
 mod asked;
+mod attachment;
 mod awaited;
 mod change;
 mod clock;
@@ -25,6 +26,7 @@ mod producer;
 mod registration;
 mod run;
 mod runner;
+mod sandbox_profile;
 mod schema_set;
 mod segment;
 mod setting;
@@ -39,6 +41,7 @@ mod tx;
 mod waiting_wake;
 
 pub(crate) use asked::{Asked, PatternRow};
+pub(crate) use attachment::AttachmentRow;
 pub use change::Table;
 pub(crate) use change::{Change, Columns, Since};
 pub use clock::Clock;

@@ -1,6 +1,7 @@
 //! Who may touch a stream: paths that the server owns are guarded by what they belong to.
 
 use super::write::Class;
+use crate::entity::attachments;
 use crate::http::{Error, Refusal};
 use crate::observe::{pg_sync, webhook_sources};
 use crate::store::{EntityRow, Read, SqlError};
@@ -15,6 +16,8 @@ pub(crate) enum Owner {
     Runner(String),
     /// What the server writes for whoever has one of these principal URLs.
     Members(Vec<String>),
+    /// An attachment, and the entity that it belongs to, if that exists: a file comes and goes by its route.
+    Attachment(Option<Box<EntityRow>>),
     /// What the server writes for all.
     Server,
     /// What comes by webhooks, and whether everybody may see it.
@@ -47,18 +50,23 @@ impl Owner {
         if path.starts_with("/_cron/") {
             return Ok(Self::Server);
         }
+        if let Some(url) = attachments::owner_of(path).filter(|_| read.config.stream_root.is_empty()) {
+            return Ok(Self::Attachment(read.entity(url)?.map(Box::new)));
+        }
         Ok(Self::Nobody)
     }
 
     /// Whether `by` may read it.
     pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
-            Self::Entity(entity) => permission::check(by, Permission::Read, entity),
+            Self::Entity(entity) | Self::Attachment(Some(entity)) => permission::check(by, Permission::Read, entity),
             Self::Nobody | Self::Server | Self::Ingress { shown: true } => Ok(()),
             _ if by.is_system() => Ok(()),
             Self::Runner(owner) if *owner == by.url() => Ok(()),
             Self::Members(all) if all.contains(&by.url()) => Ok(()),
-            Self::Runner(_) | Self::Members(_) | Self::Ingress { .. } => Err(denied("read", path)),
+            Self::Runner(_) | Self::Members(_) | Self::Attachment(None) | Self::Ingress { .. } => {
+                Err(denied("read", path))
+            }
         }
     }
 

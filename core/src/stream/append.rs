@@ -8,7 +8,7 @@ use super::create::wants_close;
 use super::find::find;
 use super::producer::{Accepted, Judgement, Producer, judge};
 use super::write::{Cause, close, write};
-use crate::dispatch::write_token;
+use crate::dispatch::write_token::{self, InvalidWriteToken};
 use crate::engine::Done;
 use crate::entity::validate;
 use crate::http::{Call, Error, Refusal, Request, Response};
@@ -24,6 +24,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let owner = Owner::of(tx, path)?;
     let cause = match &owner {
         Owner::Entity(entity) => write_token::check(tx, entity, request.claim_token())?,
+        Owner::Attachment(_) => return Err(InvalidWriteToken.into()),
         _ => {
             owner.check_write(by, path)?;
             Cause::outside(owner.class())

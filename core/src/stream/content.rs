@@ -1,5 +1,7 @@
 //! What an append carries: JSON messages, or bytes. Split and checked once; stored as it will be read.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::event::{Event, members};
@@ -74,9 +76,9 @@ impl<'a> Content<'a> {
     }
 
     /// The bytes that every reader will get: JSON messages joined by commas, each event stamped with `end`.
-    pub(crate) fn stored(&self, events: &[Event<'_>], end: Offset) -> Vec<u8> {
+    pub(crate) fn stored(&self, events: &[Event<'_>], end: Offset) -> Cow<'a, [u8]> {
         let messages = match self {
-            Self::Bytes(bytes) => return bytes.to_vec(),
+            Self::Bytes(bytes) => return Cow::Borrowed(bytes),
             Self::Json(messages) => messages,
         };
         let mut out = String::with_capacity(self.length() + messages.len() * 48);
@@ -89,7 +91,7 @@ impl<'a> Content<'a> {
                 None => out.push_str(message),
             }
         }
-        out.into_bytes()
+        Cow::Owned(out.into_bytes())
     }
 }
 
@@ -158,7 +160,7 @@ mod tests {
 
     fn stored(body: &str, end: i64) -> String {
         let content = Content::parse(true, body.as_bytes()).expect("valid");
-        String::from_utf8(content.stored(&content.events(false), Offset::at(end))).expect("text")
+        String::from_utf8(content.stored(&content.events(false), Offset::at(end)).into_owned()).expect("text")
     }
 
     #[test]

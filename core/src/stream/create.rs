@@ -141,8 +141,8 @@ fn kept_for_forks(path: &str) -> Refusal {
     Refusal::plain(StatusCode::CONFLICT, format!("`{path}` was deleted and is kept for its forks"))
 }
 
-/// `type/subtype`, whatever follows.
-fn is_content_type(text: &str) -> bool {
+/// Whether a text is a content type: `type/subtype`, whatever follows.
+pub(crate) fn is_content_type(text: &str) -> bool {
     let word = |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     text.split_once('/').is_some_and(|(kind, rest)| {
         word(rest) && !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

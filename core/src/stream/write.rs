@@ -109,7 +109,7 @@ pub(crate) fn write(
     tx.insert_entry(stream.id, end, content.messages(), &stored)?;
     seal::moved(tx, stream.id, start, end, stored.len())?;
     stream.tail = end;
-    let bytes = (!stream.closed && stored.len() <= SHARED).then(|| Arc::from(stored));
+    let bytes = (!stream.closed && stored.len() <= SHARED).then(|| Arc::from(&*stored));
     tx.notify(Notify { topic: Topic::Stream(stream.id), from: start, to: end, bytes });
 
     if source.is_observed() {

@@ -206,6 +206,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
         (Owner::Members(_) | Owner::Server | Owner::Ingress { .. }, _) => {
             return Ok(Err(format!("the wake stream `{path}` is the server's")));
         }
+        (Owner::Attachment(_), _) => return Ok(Err(format!("the wake stream `{path}` is an attachment's"))),
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {

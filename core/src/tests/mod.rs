@@ -1,8 +1,11 @@
 //! The engine as a host drives it: requests in, turns out, on a database in memory.
 
+mod amend;
 mod asleep;
+mod attachments;
 mod dispatch;
 mod driver;
+mod edits;
 mod egress;
 mod holes;
 mod laws;
@@ -10,6 +13,7 @@ mod loops;
 mod mended;
 mod properties;
 mod restarts;
+mod sandbox;
 mod schemas;
 mod shapes;
 mod simulator;

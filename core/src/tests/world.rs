@@ -48,9 +48,18 @@ impl World {
 
     /// One in which so many fetches may be in flight at once.
     pub(super) fn with_fetches(fetches: usize) -> Self {
+        Self::open(Memory::new(), fetches)
+    }
+
+    /// One that goes on with a database.
+    pub(super) fn on(memory: Memory) -> Self {
+        Self::open(memory, Config::dev().fetches)
+    }
+
+    fn open(memory: Memory, fetches: usize) -> Self {
         let config = Config { public_url: Some("http://reveille.test".to_owned()), fetches, ..Config::dev() };
         let now = Time::from_millis(1_800_000_000_000);
-        let engine = Engine::open(Memory::new(), config, now, Entropy::new([0; 32])).expect("opens");
+        let engine = Engine::open(memory, config, now, Entropy::new([0; 32])).expect("opens");
         Self { engine, now, calls: 0, fetches: Vec::new(), deadline: None }
     }
 

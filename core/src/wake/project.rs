@@ -8,7 +8,7 @@ use super::condition::Filter;
 use super::manifest::{Entry, Wanted, manifest};
 use super::register::{Asked, NotTheSources, put, readable};
 use crate::dispatch::journal;
-use crate::entity::scheduled;
+use crate::entity::{attachments, scheduled};
 use crate::http::{Error, Refusal};
 use crate::observe::webhook_sources::{self, FilterName};
 use crate::schedule::ticks;
@@ -61,6 +61,7 @@ fn apply(
     value: &Json,
     entry: &Entry,
 ) -> Result<(), Error> {
+    attachments::project(tx, owner, key, value)?;
     if let Some(spec) = &entry.cron {
         ticks::ensure(tx, spec)?;
     }

@@ -145,8 +145,8 @@ fn find(read: &Read<'_>, by: &Principal, asked: &Asked) -> Result<(String, Strea
     Ok((stream.path.clone(), stream, None))
 }
 
-/// Which conditions an event may match, by who can have written it: what comes by webhooks, and on an entity's stream, wake rows, messages, tags, rows
-/// that routes write and what stands at its birth are the server's.
+/// Which conditions an event may match, by who can have written it: what comes by webhooks, and on an entity's stream, wake
+/// rows, messages and their edits, tags, rows that routes write and what stands at its birth are the server's.
 fn class_of(event: &Event<'_>, message: &str, entity: Option<&EntityRow>, source: &str) -> Class {
     let inserts = event.operation.as_deref().is_none_or(|op| op == "insert");
     match event.kind.as_deref() {
@@ -154,6 +154,7 @@ fn class_of(event: &Event<'_>, message: &str, entity: Option<&EntityRow>, source
         _ if is_ingress(source) => Class::Named,
         _ if entity.is_none() => Class::Any,
         Some("inbox" | "entity_created" | "slash_command") if inserts => Class::Named,
+        Some("inbox") if header(message, "txid").is_some() => Class::Named,
         Some("tags") => Class::Named,
         Some("manifest") if header(message, "txid").is_some() || was_told(event) => Class::Named,
         _ if header(message, "principal").is_some() => Class::Named,

@@ -4,6 +4,7 @@
 pub(crate) mod claim;
 pub mod health;
 pub(crate) mod heartbeat;
+pub(crate) mod profiles;
 pub(crate) mod register;
 pub(crate) mod show;
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use percent_encoding::utf8_percent_encode;
 
-use super::{NotTheOwner, View, own};
+use super::{NotTheOwner, View, own, profiles};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::limits::RUNNER_TEXT;
@@ -39,10 +39,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         .unwrap_or_else(|| "local".to_owned());
     let enabled = body.choice("admin_status", &["enabled", "disabled"]).is_none_or(|s| s == "enabled");
     let wake_stream = body.text("wake_stream");
-    let profiles = body.json("sandbox_profiles");
-    if profiles.as_ref().is_some_and(|p| !p.is_array()) {
-        body.complain("/sandbox_profiles".to_owned(), "must be array");
-    }
+    let profiles = profiles::given(&body);
     if label.len() > RUNNER_TEXT {
         body.complain("/label".to_owned(), format!("must NOT have more than {RUNNER_TEXT} characters"));
     }
@@ -63,6 +60,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if stream.is_some() && existing.is_none() {
         return Err(StreamInTheWay { path: wake_stream }.into());
     }
+    let before = existing.as_ref().map_or_else(|| "[]".to_owned(), |r| r.profiles.clone());
     let runner = RunnerRow {
         serial: existing.as_ref().map_or_else(|| tx.next_id(), |r| r.serial),
         owner: by.url(),
@@ -70,10 +68,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         kind,
         enabled,
         wake_stream,
-        profiles: profiles
-            .map(|p| p.to_string())
-            .or_else(|| existing.as_ref().map(|r| r.profiles.clone()))
-            .unwrap_or_else(|| "[]".to_owned()),
+        profiles: profiles.unwrap_or_else(|| before.clone()),
         created_at: existing.as_ref().map_or(tx.now, |r| r.created_at),
         updated_at: tx.now,
         last_seen_at: existing.as_ref().and_then(|r| r.last_seen_at),
@@ -83,6 +78,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         id,
     };
     tx.write_runner(&runner)?;
+    tx.write_profiles(&runner.id, &profiles::read(&before), &profiles::read(&runner.profiles))?;
     // It is guarded by the runner, which is there by now: who waited for the path and may not read it does not get it.
     if stream.is_none() {
         make_wake_stream(tx, &runner.wake_stream)?;

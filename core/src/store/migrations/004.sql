@@ -1,5 +1,27 @@
 -- Schema version 4: shapes are followed, webhook sources have filters and lifetimes, membership streams have readers.
 
+-- What the rows of manifests say of attachments: whatever else they say is for the readers of their streams.
+CREATE TABLE attachment (
+  entity INTEGER NOT NULL,
+  name TEXT NOT NULL,              -- its id, percent-encoded: the last segment of its stream's path
+  complete INTEGER NOT NULL,       -- all of it is there
+  astray INTEGER NOT NULL,         -- the row names another stream than the attachment's own
+  mime TEXT NOT NULL,              -- what it is served as
+  filename TEXT,
+  PRIMARY KEY (entity, name)
+) STRICT, WITHOUT ROWID;
+
+-- The sandbox that an entity runs in: JSON, resolved when it was spawned.
+ALTER TABLE entity ADD COLUMN sandbox TEXT;
+
+-- The sandbox profiles that runners offer, to be found by name.
+CREATE TABLE sandbox_profile (
+  name TEXT NOT NULL,
+  remote INTEGER NOT NULL,         -- it is not on the runner's own machine
+  runner TEXT NOT NULL,
+  PRIMARY KEY (name, remote, runner)
+) STRICT, WITHOUT ROWID;
+
 -- Shapes of Postgres tables whose changes are written to a stream.
 CREATE TABLE pg_sync (
   id INTEGER PRIMARY KEY,          -- its stream's row id

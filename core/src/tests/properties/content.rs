@@ -33,7 +33,7 @@ fn stamped(mut message: Value, end: Offset) -> Value {
 
 fn stored(body: &str, end: Offset, all: bool) -> String {
     let content = Content::parse(true, body.as_bytes()).expect("valid");
-    String::from_utf8(content.stored(&content.events(all), end)).expect("text")
+    String::from_utf8(content.stored(&content.events(all), end).into_owned()).expect("text")
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod content;
 mod cron;
+mod forms;
 mod globs;
 mod json;
 mod offsets;

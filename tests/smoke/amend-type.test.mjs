@@ -1,0 +1,137 @@
+// A type learns new messages and events while it is in use, and forgets nothing.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { refuses } from '../harness/subscription.mjs'
+import { world } from '../harness/world.mjs'
+
+const INVALID = 'INVALID_REQUEST'
+const SCHEMA = 'Request body does not match API schema'
+
+const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] }
+const full = {
+  description: 'with everything',
+  creation_schema: { type: 'object' },
+  inbox_schemas: { say: text },
+  state_schemas: { note: text },
+  externally_writable_collections: { notes: { type: 'note', operations: ['insert'] } },
+  slash_commands: [{ name: 'go' }],
+  default_dispatch_policy: { targets: [{ type: 'webhook', url: 'http://127.0.0.1:9/agent' }] },
+}
+
+/** A world with a type, and how to amend it. */
+async function amended(t, type = {}) {
+  const w = await world(t)
+  await w.type(type)
+  const path = (name = w.name) => `/_electric/entity-types/${name}`
+  const amend = (body, { of, ...options } = {}) => w.http('PATCH', `${path(of)}/schemas`, { body, ...options })
+  const shown = async () => (await w.get(path())).json
+  const send = (url, type, payload) => w.post(`/_electric/entities${url}/send`, { type, payload })
+  return { w, amend, shown, send }
+}
+
+test('an amendment adds schemas, is a revision, and is answered with the type', async (t) => {
+  const { w, amend, shown } = await amended(t, full)
+  const before = await shown()
+  const now = await w.advance(1_000)
+  const answer = await amend({ inbox_schemas: { ask: {} }, state_schemas: { score: text, mood: {} } })
+  assert.equal(answer.status, 200, answer.text)
+  assert.deepEqual(answer.json, {
+    ...before,
+    inbox_schemas: { say: text, ask: {} },
+    state_schemas: { note: text, score: text, mood: {} },
+    revision: 2,
+    updated_at: new Date(now).toISOString(),
+  })
+  assert.deepEqual(await shown(), answer.json)
+})
+
+test('H4: an amendment keeps the collections that others may write to', async (t) => {
+  const { w, amend, shown } = await amended(t, full)
+  const { url } = await w.spawn(w.name, 'e')
+  assert.equal((await amend({ state_schemas: { more: {} } })).status, 200)
+  assert.deepEqual((await shown()).externally_writable_collections, full.externally_writable_collections)
+  const written = await w.post(`/_electric/entities${url}/collections/notes`, { operation: 'insert', value: { text: 'x' } })
+  assert.equal(written.status, 201, written.text)
+})
+
+test('an amendment of nothing is a revision', async (t) => {
+  const { amend, shown } = await amended(t)
+  for (const [body, revision] of [[{}, 2], [undefined, 3], [{ inbox_schemas: {} }, 4]]) {
+    const answer = await amend(body)
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal(answer.json.revision, revision)
+    assert.equal(answer.json.inbox_schemas, null)
+  }
+  assert.equal((await shown()).revision, 4)
+})
+
+test('who was spawned before takes the new messages, too, and still the old', async (t) => {
+  const { w, amend, send } = await amended(t, { inbox_schemas: { say: text } })
+  const { url } = await w.spawn(w.name, 'e')
+  refuses(await send(url, 'ask', 1), 422, 'UNKNOWN_MESSAGE_TYPE', 'Unknown message type "ask"')
+  assert.equal((await amend({ inbox_schemas: { ask: { type: 'number' } } })).status, 200)
+  assert.equal((await send(url, 'ask', 1)).status, 200)
+  refuses(await send(url, 'ask', 'one'), 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed')
+  assert.equal((await send(url, 'say', { text: 'hello' })).status, 200)
+  refuses(await send(url, 'say', {}), 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed')
+})
+
+test('a type without schemas has rules for its messages from then on', async (t) => {
+  const { w, amend, send } = await amended(t)
+  const { url } = await w.spawn(w.name, 'e')
+  assert.equal((await send(url, 'anything', 1)).status, 200)
+  assert.equal((await amend({ inbox_schemas: { ask: {} } })).status, 200)
+  refuses(await send(url, 'anything', 1), 422, 'UNKNOWN_MESSAGE_TYPE')
+})
+
+test('a type that was deleted and registered anew has forgotten its amendments', async (t) => {
+  const { w, amend, shown } = await amended(t)
+  await amend({ inbox_schemas: { ask: {} } })
+  await w.delete(`/_electric/entity-types/${w.name}`)
+  refuses(await amend({ inbox_schemas: { ask: {} } }), 404, 'NOT_FOUND', 'Entity type not found')
+  await w.type({ name: w.name })
+  const { revision, inbox_schemas } = await shown()
+  assert.deepEqual([revision, inbox_schemas], [1, null])
+})
+
+test('what is refused of an amendment, and which refusal wins', async (t) => {
+  const { amend, shown } = await amended(t, full)
+  const before = await shown()
+  const foreign = { if: {} }
+  for (const [what, body, status, code, message, of] of [
+    ['a type that nobody registered', '{', 404, 'NOT_FOUND', 'Entity type not found', 'no-such-type'],
+    ['the built-in type: its body', '{', 400, INVALID, 'Invalid JSON body', 'principal'],
+    ['the built-in type', { inbox_schemas: { a: foreign } }, 400, INVALID, 'Entity type "principal" is built in and cannot be amended', 'principal'],
+    ['a body that is no JSON', '{', 400, INVALID, 'Invalid JSON body'],
+    ['a body that is no object', '[]', 400, INVALID, SCHEMA],
+    ['another member', { inbox_schemas: { a: foreign }, creation_schema: {} }, 400, INVALID, SCHEMA],
+    ['schemas that are no map', { inbox_schemas: [] }, 400, INVALID, SCHEMA],
+    ['a schema that is none', { inbox_schemas: { a: foreign }, state_schemas: { a: true } }, 400, INVALID, SCHEMA],
+    ['a foreign keyword', { inbox_schemas: { say: {} }, state_schemas: { a: foreign } }, 400, INVALID, 'Schema uses disallowed keywords'],
+    ['a schema that cannot be used', { inbox_schemas: { say: { type: 'foo' } } }, 400, INVALID, 'Schema `inbox_schemas/say` cannot be used: `#/type` must name types'],
+    ['a message that is there', { inbox_schemas: { a: {}, say: text }, state_schemas: { note: {} } }, 409, 'SCHEMA_KEY_EXISTS', 'Cannot amend existing inbox schema key: say'],
+    ['an event that is there', { inbox_schemas: { a: {} }, state_schemas: { note: {} } }, 409, 'SCHEMA_KEY_EXISTS', 'Cannot amend existing state schema key: note'],
+  ]) {
+    await t.test(what, async () => refuses(await amend(body, { of }), status, code, message))
+  }
+  assert.deepEqual(await shown(), before)
+})
+
+test('what is wrong with an amendment is told', async (t) => {
+  const { amend } = await amended(t)
+  const { details } = (await amend({ more: 1, inbox_schemas: 5, state_schemas: { 'a/b': 1 } })).json.error
+  assert.deepEqual(details, [
+    { path: '/', message: 'must NOT have additional properties' },
+    { path: '/inbox_schemas', message: 'must be object' },
+    { path: '/state_schemas/a~1b', message: 'must be object' },
+  ])
+})
+
+test('the schemas of amendments stay as they were sent', async (t) => {
+  const { w, amend } = await amended(t)
+  await amend('{"inbox_schemas":{ "a" : {"maximum":12345678901234567890} }}')
+  await amend('{"inbox_schemas":{"b\\u00e9":{"minimum":1.0}}}')
+  const { text } = await w.get(`/_electric/entity-types/${w.name}`)
+  assert.match(text, /"inbox_schemas":\{"a":\{"maximum":12345678901234567890\},"bé":\{"minimum":1\.0\}\}/)
+})
