@@ -55,7 +55,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let operation = body.choice("operation", &["insert", "update", "delete"]).unwrap_or_default();
     let (key, value) = (body.text("key"), body.object("value"));
     body.check()?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     let kind = declared(tx, &entity, &collection, &operation)?;
     if !entity.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());

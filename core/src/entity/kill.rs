@@ -25,7 +25,7 @@ pub(crate) fn signal(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let reason = body.text("reason");
     let payload = body.raw("payload");
     body.check()?;
-    permission::check(by, Permission::Delete, &entity)?;
+    permission::check(call.store, by, Permission::Signal, &entity)?;
     let sent = name.as_deref().and_then(Signal::parse).unwrap_or(Signal::Sigusr);
     let previous = entity.status;
     let next = apply(call.store, entity, sent, reason.as_deref(), payload)?;
@@ -44,7 +44,7 @@ pub(crate) fn signal(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 pub(crate) fn kill(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
     let entity = find(call, call.store)?;
-    permission::check(by, Permission::Delete, &entity)?;
+    permission::check(call.store, by, Permission::Delete, &entity)?;
     apply(call.store, entity, Signal::Sigkill, Some("Legacy kill command"), None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": call.store.txid() })).into())
 }

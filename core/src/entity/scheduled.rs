@@ -32,7 +32,7 @@ pub(crate) fn replace(
     };
     let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
     if let Some(by) = asked_by.cloned().or_else(|| Principal::parse(&owner.created_by)) {
-        permission::check(&by, Permission::Write, &target)?;
+        permission::check(tx, &by, Permission::Write, &target)?;
     }
     // What was asked of a route is from no agent.
     let message = stored(owner, key, row, scheduled, asked_by.is_none())?;

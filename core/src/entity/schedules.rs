@@ -39,7 +39,7 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let payload = body.raw("payload").unwrap_or(RawValue::NULL);
     let row = if kind == "cron" { Row::cron(&body) } else { Row::send(&body) };
     body.check()?;
-    permission::check(by, Permission::Schedule, &entity)?;
+    permission::check(tx, by, Permission::Schedule, &entity)?;
     let value = match row {
         Row::Cron { expression, zone, debounce, timeout } => {
             let spec = Spec::parse(&expression, zone.as_deref())?;
@@ -67,7 +67,7 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find(call, tx)?;
-    permission::check(by, Permission::Schedule, &entity)?;
+    permission::check(tx, by, Permission::Schedule, &entity)?;
     write_row(tx, by, &entity, &call.decoded("schedule")?, "delete", None)
 }
 
@@ -100,7 +100,7 @@ impl Row {
 /// Refuses a target to which the caller could not send such a message now.
 fn check_target(tx: &Tx<'_>, by: &Principal, url: &str, kind: Option<&str>, payload: &RawValue) -> Result<(), Error> {
     let target = tx.entity(url)?.ok_or_else(|| EntityNotFound { url: url.to_owned() })?;
-    permission::check(by, Permission::Write, &target)?;
+    permission::check(tx, by, Permission::Write, &target)?;
     if !target.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());
     }

@@ -49,7 +49,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mode = body.choice("mode", &["immediate", "queued", "paused", "steer"]);
     let position = body.text("position");
     body.check()?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     for (given, member) in [(&from, "from"), (&from_principal, "from_principal")] {
         if given.as_ref().is_some_and(|given| *given != by.url()) {
             return Err(Impostor { member }.into());

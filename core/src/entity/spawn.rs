@@ -69,7 +69,9 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         Some(url) => Some(tx.entity(url)?.ok_or(ParentNotFound)?),
         None => None,
     };
-    if let Some(parent) = parent.as_ref().filter(|p| !permission::decide(by, Permission::Spawn, &p.created_by)) {
+    if let Some(parent) = &parent
+        && !permission::may(tx, by, Permission::Spawn, parent)?
+    {
         return Err(NotTheParents { url: parent.url.clone() }.into());
     }
     let inherited = parent.as_ref().map(link::policy_of).transpose()?.flatten();

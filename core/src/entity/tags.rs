@@ -51,7 +51,7 @@ fn change(
     let (tx, by) = (call.store, call.by()?);
     let mut entity = find(call, tx)?;
     let (key, value) = (call.decoded("key")?, value(call)?);
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     if !entity.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());
     }

@@ -45,9 +45,9 @@ impl Owner {
     }
 
     /// Whether `by` may read it.
-    pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
+    pub(crate) fn check_read(&self, read: &Read<'_>, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
-            Self::Entity(entity) => permission::check(by, Permission::Read, entity),
+            Self::Entity(entity) => permission::check(read, by, Permission::Read, entity),
             Self::Nobody | Self::Server => Ok(()),
             _ if by.is_system() => Ok(()),
             Self::Runner(owner) if *owner == by.url() => Ok(()),

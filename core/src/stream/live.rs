@@ -90,7 +90,7 @@ impl Live {
             return Ok(self.end(Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{}`", self.stream.path))));
         };
         self.stream = stream;
-        match Owner::of(read, &self.stream.path)?.check_read(&self.by, &self.stream.path) {
+        match Owner::of(read, &self.stream.path)?.check_read(read, &self.by, &self.stream.path) {
             Ok(()) => {}
             Err(Error::Refused(refusal)) => return Ok(self.end(refusal)),
             Err(Error::Store(error)) => return Err(error),

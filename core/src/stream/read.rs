@@ -19,7 +19,7 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let stream = find(read, path)?;
-    Owner::of(read, path)?.check_read(by, path)?;
+    Owner::of(read, path)?.check_read(read, by, path)?;
     let offsets = request.query_all("offset");
     if offsets.len() > 1 {
         return Err(bad("more than one `offset`"));
@@ -67,7 +67,7 @@ pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let stream = find(read, path)?;
-    Owner::of(read, path)?.check_read(by, path)?;
+    Owner::of(read, path)?.check_read(read, by, path)?;
     let mut response = Response::empty(StatusCode::OK)
         .with("content-type", &stream.content_type)
         .with("stream-next-offset", stream.tail.to_string())

@@ -74,7 +74,7 @@ pub(crate) fn unregister(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(InvalidUnregister.into());
     }
     let Some(entity) = tx.entity(&subscriber)? else { return Ok(Done::nothing()) };
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     match (source, key) {
         (Some(source), _) => tx.delete_registrations_between(entity.id, &source)?,
         (None, Some(key)) => tx.delete_registrations_under(entity.id, &key)?,
@@ -145,7 +145,7 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
 /// Makes a registration on a source, if the caller may write to the subscriber and read the source.
 pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
-    permission::check(by, Permission::Write, &subscriber)?;
+    permission::check(tx, by, Permission::Write, &subscriber)?;
     readable(tx, by, source)?;
     if let Some(spec) = Spec::of_path(source) {
         ticks::ensure(tx, &spec)?;
@@ -156,8 +156,8 @@ pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> R
 /// Refuses a source that `by` may not read.
 pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
     match tx.entity(source)? {
-        Some(entity) => permission::check(by, Permission::Read, &entity),
-        None => Owner::of(tx, source)?.check_read(by, source),
+        Some(entity) => permission::check(tx, by, Permission::Read, &entity),
+        None => Owner::of(tx, source)?.check_read(tx, by, source),
     }
 }
 
@@ -165,7 +165,8 @@ pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), 
 pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     for registration in tx.registrations_on(&entity.url, 0, MAX_INT, REGISTRATIONS)? {
         let creator = tx.entity_by_id(registration.subscriber)?.and_then(|s| Principal::parse(&s.created_by));
-        if !creator.is_some_and(|c| permission::decide(&c, Permission::Read, &entity.created_by)) {
+        let may = creator.map(|creator| permission::may(tx, &creator, Permission::Read, entity)).transpose()?;
+        if may != Some(true) {
             tx.delete_registration(registration.id)?;
         }
     }

@@ -14,7 +14,7 @@ use crate::tenant::{Permission, permission};
 pub(crate) fn unobserve(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     let key = format!("source:pgSync:{}", call.decoded("reference")?);
     let txid = manifest_row::write_row(tx, by, &entity, &key, "delete", None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
