@@ -1,6 +1,9 @@
 //! The decision itself, and its words.
 
+use percent_encoding::utf8_percent_encode;
+
 use crate::tenant::Principal;
+use crate::tenant::principal::COMPONENT;
 use crate::time::Time;
 
 /// What may be done with an entity; with a type, only the last two of them.
@@ -94,6 +97,15 @@ impl Subject {
     pub fn value(&self) -> &str {
         match self {
             Self::Principal(value) | Self::Kind(value) => value,
+        }
+    }
+
+    /// The URL of the principal, or what the URLs of all of its kind begin with.
+    #[must_use]
+    pub fn urls(&self) -> String {
+        match self {
+            Self::Principal(url) => url.clone(),
+            Self::Kind(kind) => format!("/principal/{}", utf8_percent_encode(&format!("{kind}:"), COMPONENT)),
         }
     }
 

@@ -38,10 +38,14 @@ pub(crate) enum TimerKind {
     Members,
     /// A shape that is to be asked for changes.
     Shape,
+    /// A grant that ends.
+    GrantEnds,
+    /// A grant that has not reached everything yet, or is not swept from everything.
+    GrantSpreads,
 }
 
 impl TimerKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -58,6 +62,8 @@ impl TimerKind {
         Self::FanOut,
         Self::Members,
         Self::Shape,
+        Self::GrantEnds,
+        Self::GrantSpreads,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -79,6 +85,8 @@ impl TimerKind {
             Self::FanOut => 14,
             Self::Members => 15,
             Self::Shape => 16,
+            Self::GrantEnds => 19,
+            Self::GrantSpreads => 20,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Who may touch a stream: paths that the server owns are guarded by what they belong to.
 
-use crate::http::{Error, Refusal};
+use super::shared_state;
+use crate::http::{Error, Refusal, Request};
 use crate::observe::pg_sync;
-use crate::store::{EntityRow, Read, SqlError};
+use crate::store::{EntityRow, Read, SqlError, Tx};
 use crate::tenant::{Permission, Principal, permission};
 
 /// What a stream's path belongs to.
@@ -12,8 +13,12 @@ pub(crate) enum Owner {
     Entity(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
     Runner(String),
-    /// What the server writes for whoever has one of these principal URLs.
-    Members(Vec<String>),
+    /// A membership stream, and whom it is for.
+    Members(String),
+    /// The stream of a shape, who registered it, and the entity for which that was.
+    Shape(String, Option<Box<EntityRow>>),
+    /// A shared state, by its id.
+    State(String),
     /// What the server writes for all.
     Server,
     /// Nobody: open to whoever is authenticated.
@@ -33,12 +38,16 @@ impl Owner {
             return Ok(Self::Runner(runner.owner));
         }
         if let Some(reference) = path.strip_prefix("/_entities/") {
-            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Members(vec![m.principal])));
+            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Members(m.principal)));
         }
         if let Some(reference) = pg_sync::reference_of(path) {
-            return Ok(Self::Members(followers(read, reference)?));
+            return shape(read, reference);
         }
-        if path.starts_with("/_cron/") {
+        let control = read.config.stream_root.is_empty();
+        if let Some(id) = shared_state::id_of(path).filter(|_| control) {
+            return Ok(Self::State(id));
+        }
+        if path.starts_with("/_cron/") || control && path.starts_with("/principal/") {
             return Ok(Self::Server);
         }
         Ok(Self::Nobody)
@@ -48,28 +57,48 @@ impl Owner {
     pub(crate) fn check_read(&self, read: &Read<'_>, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
             Self::Entity(entity) => permission::check(read, by, Permission::Read, entity),
+            Self::State(id) if shared_state::may(read, by, Permission::Read, id)? => Ok(()),
+            Self::State(_) => Err(shared_state::denied("read")),
             Self::Nobody | Self::Server => Ok(()),
             _ if by.is_system() => Ok(()),
-            Self::Runner(owner) if *owner == by.url() => Ok(()),
-            Self::Members(all) if all.contains(&by.url()) => Ok(()),
-            Self::Runner(_) | Self::Members(_) => Err(denied("read", path)),
+            Self::Runner(owner) | Self::Members(owner) | Self::Shape(owner, _) if *owner == by.url() => Ok(()),
+            Self::Shape(_, Some(entity)) if permission::may(read, by, Permission::Read, entity)? => Ok(()),
+            Self::Runner(_) | Self::Members(_) | Self::Shape(..) => Err(denied("read", path)),
         }
     }
 
-    /// Whether `by` may create, append to or delete it without a token: never when the server owns it.
-    pub(crate) fn check_write(&self, path: &str) -> Result<(), Error> {
+    /// Whether what `by` may read they may read for good, and not by a grant that ends.
+    pub(super) fn is_for_good(&self, by: &Principal) -> bool {
+        match self {
+            Self::Entity(entity) => by.is_system() || entity.created_by == by.url(),
+            Self::State(_) | Self::Shape(..) => by.is_system(),
+            Self::Runner(_) | Self::Members(_) | Self::Server | Self::Nobody => true,
+        }
+    }
+
+    /// Whether `by` may create it, or append to it without a token: never when the server owns it.
+    pub(super) fn check_write(&self, tx: &Tx<'_>, by: &Principal, request: &Request, path: &str) -> Result<(), Error> {
         match self {
             Self::Nobody => Ok(()),
+            Self::State(id) => shared_state::enter(tx, by, request, id),
+            _ => Err(denied("write", path)),
+        }
+    }
+
+    /// Whether anybody may do with it what they want, such as delete it: not when it belongs to somebody.
+    pub(crate) fn check_unowned(&self, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::State(_) => Err(shared_state::denied("access")),
             _ => Err(denied("write", path)),
         }
     }
 }
 
-/// Who may read the stream of a shape: who registered it, and whose entity it was registered for.
-fn followers(read: &Read<'_>, reference: &str) -> Result<Vec<String>, SqlError> {
-    let Some(shape) = read.pg_sync(reference)? else { return Ok(Vec::new()) };
+fn shape(read: &Read<'_>, reference: &str) -> Result<Owner, SqlError> {
+    let Some(shape) = read.pg_sync(reference)? else { return Ok(Owner::Shape(String::new(), None)) };
     let entity = shape.entity.as_deref().map(|url| read.entity(url)).transpose()?.flatten();
-    Ok(entity.map(|entity| entity.created_by).into_iter().chain([shape.principal]).collect())
+    Ok(Owner::Shape(shape.principal, entity.map(Box::new)))
 }
 
 fn denied(what: &str, path: &str) -> Error {

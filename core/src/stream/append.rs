@@ -18,14 +18,14 @@ use crate::store::{StreamRow, Tx};
 /// Appends the request's body to the stream at its path.
 pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, request) = (call.store, call.request);
-    call.by()?;
+    let by = call.by()?;
     let path = call.stream_path();
     let producer = Producer::of(request)?;
     let owner = Owner::of(tx, path)?;
     let cause = match &owner {
         Owner::Entity(entity) => write_token::check(tx, entity, request.claim_token())?,
         _ => {
-            owner.check_write(path)?;
+            owner.check_write(tx, by, request, path)?;
             Cause::outside(Class::Any)
         }
     };

@@ -20,7 +20,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let asked = Asked::of(request, tx)?;
-    Owner::of(tx, path)?.check_write(path)?;
+    Owner::of(tx, path)?.check_write(tx, by, request, path)?;
     if let Some(existing) = tx.stream(path)? {
         if existing.deleted {
             return Err(kept_for_forks(path).into());

@@ -203,7 +203,9 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
     match (Owner::of(tx, path)?, kind) {
         (Owner::Nobody, _) | (Owner::Runner(_), Kind::Runner { .. }) => {}
         (Owner::Runner(_), _) => return Ok(Err(format!("the wake stream `{path}` is a runner's"))),
-        (Owner::Members(_) | Owner::Server, _) => return Ok(Err(format!("the wake stream `{path}` is the server's"))),
+        (Owner::Members(_) | Owner::Shape(..) | Owner::State(_) | Owner::Server, _) => {
+            return Ok(Err(format!("the wake stream `{path}` is the server's")));
+        }
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {

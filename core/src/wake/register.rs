@@ -1,5 +1,7 @@
 //! `POST /_electric/wake` and its undoing (wake specification, section 1.2).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
@@ -8,6 +10,7 @@ use super::timeout;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
+use crate::permission::Subject;
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
@@ -171,6 +174,30 @@ pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), Sq
         }
     }
     Ok(())
+}
+
+/// Those whom `subject` means may have lost a source: the registrations of who may not read it any more are forgotten.
+pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Result<(), SqlError> {
+    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    for (registration, creator) in tx.registrations_of_subject(source, subject, REGISTRATIONS)? {
+        let may = match known.get(&creator) {
+            Some(may) => *may,
+            None => Principal::parse(&creator).map(|by| may_read(tx, &by, source)).transpose()?.unwrap_or(false),
+        };
+        if !may {
+            tx.delete_registration(registration)?;
+        }
+        known.insert(creator, may);
+    }
+    Ok(())
+}
+
+fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {
+    match readable(tx, by, source) {
+        Ok(()) => Ok(true),
+        Err(Error::Refused(_)) => Ok(false),
+        Err(Error::Store(error)) => Err(error),
+    }
 }
 
 pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {
