@@ -12,9 +12,7 @@ use crate::tenant::Principal;
 /// and must not be asked with it.
 macro_rules! readable {
     () => {
-        "(SELECT o.id FROM entity o WHERE o.created_by = ?1 AND o.created_by NOT IN \
-         ('/principal/system%3Adev-local', '/principal/system%3Aframework', '/principal/system%3Aauth-sync') \
-         UNION SELECT x.entity FROM entity_grant g JOIN effective x ON x.grant = g.id WHERE g.subject IN (?1, ?2) \
+        "(SELECT o.entity FROM owned o WHERE o.owner = ?1 UNION SELECT x.entity FROM entity_grant g JOIN effective x ON x.grant = g.id WHERE g.subject IN (?1, ?2) \
          AND g.subject_kind = CASE g.subject WHEN ?2 THEN 'principal_kind' ELSE 'principal' END \
          AND g.permission IN ('read', 'manage') AND g.ended = 0 AND (g.expires_at IS NULL OR g.expires_at > ?3))"
     };

@@ -116,7 +116,7 @@ impl Read<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
             select!(
-                "WHERE e.parent = (SELECT p.url FROM entity p WHERE p.id = ?1) AND e.id > ?2 ORDER BY e.id LIMIT ?3"
+                "JOIN child c ON c.entity = e.id WHERE c.parent = ?1 AND c.entity > ?2 ORDER BY c.entity LIMIT ?3"
             ),
             &[parent.into(), id.into(), limit.into()],
             EntityRow::from,
@@ -153,7 +153,17 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
+    /// Writes a new entity, and what it is found by: its parent, and who created it.
     pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
+        if let Some(parent) = &e.parent {
+            let path = format!("{parent}/main");
+            let sql = "INSERT INTO child (parent, entity) SELECT p.id, ?2 FROM stream p WHERE p.path = ?1";
+            self.write(sql, &[(&path).into(), e.id.into()])?;
+        }
+        if !Principal::parse(&e.created_by).is_some_and(|by| by.is_system()) {
+            let sql = "INSERT INTO owned (owner, entity) VALUES (?1, ?2)";
+            self.write(sql, &[(&e.created_by).into(), e.id.into()])?;
+        }
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at) \

@@ -66,10 +66,22 @@ CREATE TABLE effective (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX effective_by_grant ON effective (grant);
 
--- What is below an entity, and what belongs to whom. Built-in principals see everything without.
-CREATE INDEX entity_by_parent ON entity (parent) WHERE parent IS NOT NULL;
-CREATE INDEX entity_by_creator ON entity (created_by)
-  WHERE created_by NOT IN ('/principal/system%3Adev-local', '/principal/system%3Aframework', '/principal/system%3Aauth-sync');
+-- What is below an entity.
+CREATE TABLE child (
+  parent INTEGER NOT NULL,
+  entity INTEGER NOT NULL,
+  PRIMARY KEY (parent, entity)
+) STRICT, WITHOUT ROWID;
+INSERT INTO child (parent, entity) SELECT p.id, e.id FROM entity e JOIN stream p ON p.path = e.parent || '/main';
+
+-- What belongs to whom, but for the built-in principals, who see everything without.
+CREATE TABLE owned (
+  owner TEXT NOT NULL,             -- principal URL
+  entity INTEGER NOT NULL,
+  PRIMARY KEY (owner, entity)
+) STRICT, WITHOUT ROWID;
+INSERT INTO owned (owner, entity) SELECT created_by, id FROM entity WHERE created_by NOT IN
+  ('/principal/system%3Adev-local', '/principal/system%3Aframework', '/principal/system%3Aauth-sync');
 
 -- Which entities a shared state belongs to.
 CREATE TABLE shared_state (
