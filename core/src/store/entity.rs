@@ -115,9 +115,7 @@ impl Read<'_> {
     pub(crate) fn children_after(&self, parent: i64, id: i64, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
-            select!(
-                "JOIN child c ON c.entity = e.id WHERE c.parent = ?1 AND c.entity > ?2 ORDER BY c.entity LIMIT ?3"
-            ),
+            select!("JOIN child c ON c.entity = e.id WHERE c.parent = ?1 AND c.entity > ?2 ORDER BY c.entity LIMIT ?3"),
             &[parent.into(), id.into(), limit.into()],
             EntityRow::from,
         )
