@@ -72,8 +72,6 @@ pub const GRANTS: usize = 1000;
 pub const FROM_ABOVE: usize = 4096;
 /// The longest name of whom a grant is for.
 pub const SUBJECT: usize = 1024;
-/// How many entities a grant reaches, or is swept from, together.
-pub const SPREAD: usize = 256;
 /// How many entities of a shared state are asked whether somebody may.
 pub const STATE_OWNERS: usize = 64;
 /// The most membership streams.

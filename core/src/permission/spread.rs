@@ -8,7 +8,7 @@
 use super::lost::lost;
 use super::{Asked, Permission, TooManyGrants};
 use crate::http::Error;
-use crate::limits::{GRANTS, SPREAD};
+use crate::limits::GRANTS;
 use crate::observe::members;
 use crate::store::{EntityGrant, EntityRow, Place, SqlError, TimerKind, Tx};
 use crate::tenant::Principal;
@@ -76,7 +76,7 @@ pub(crate) fn go_on(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
 /// Reaches the next entities below.
 fn spread(tx: &Tx<'_>, grant: &mut EntityGrant) -> Result<(), SqlError> {
     let Some(mut place) = grant.place else { return Ok(()) };
-    let mut left = SPREAD;
+    let mut left = tx.config.fan_out;
     while left > 0 {
         let children = tx.children_after(place.at, place.after, left)?;
         for child in &children {
@@ -107,7 +107,7 @@ fn reach(tx: &Tx<'_>, grant: &EntityGrant, entity: &EntityRow) -> Result<(), Sql
 
 /// Takes the rows of a grant that has ended away, and what followed from them.
 fn sweep(tx: &Tx<'_>, grant: &EntityGrant) -> Result<(), SqlError> {
-    let chunk = tx.reached_by(grant.id, 0, SPREAD)?;
+    let chunk = tx.reached_by(grant.id, 0, tx.config.fan_out)?;
     for entity in &chunk {
         tx.delete_effective(*entity, grant.id)?;
         if grant.held.permission.allows(Permission::Read)
@@ -116,7 +116,7 @@ fn sweep(tx: &Tx<'_>, grant: &EntityGrant) -> Result<(), SqlError> {
             lost(tx, &grant.held.subject, &entity)?;
         }
     }
-    if chunk.len() < SPREAD {
+    if chunk.len() < tx.config.fan_out {
         return tx.delete_entity_grant(grant.id);
     }
     tx.arm(tx.now, TimerKind::GrantSpreads, grant.id)

@@ -6,6 +6,7 @@
 mod content;
 mod cron;
 mod globs;
+mod grants;
 mod json;
 mod offsets;
 mod producers;
