@@ -226,6 +226,7 @@ test('a membership stream follows what its principal may read', async (t) => {
   const { w, type, url } = await hers(t, { tags: { grants: 'members' } })
   const made = await w.post('/_electric/observations/entities/ensure-stream', { tags: { grants: 'members' } }, bob)
   const said = async () => (await w.read(made.json.streamUrl, bob)).map((event) => `${event.headers.operation} ${event.key}`)
+  await w.advance(1)
   assert.deepEqual(await said(), [])
   const given = await grant(w, url, to('user:bob', 'read', { propagation: 'descendants' }))
   assert.deepEqual(await said(), [`insert ${url}`])
