@@ -31,7 +31,7 @@ pub struct Config {
     /// How many wakes an entity may begin before it is slowed down.
     pub wakes: Budget,
     /// How many registrations an append is evaluated against in its own transaction, and in each that follows, and how many
-    /// matches are told there: 64 on a Durable Object.
+    /// matches are told there; and how many entities a grant reaches so. 64 on a Durable Object.
     pub fan_out: usize,
     /// What may come by webhooks from elsewhere, when the host takes any in.
     pub webhook_sources: Option<Catalogue>,

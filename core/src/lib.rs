@@ -35,7 +35,7 @@
 //!
 //! # The rooms
 //!
-//! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`stream`] is the log ·
+//! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`permission`] decides what they may · [`stream`] is the log ·
 //! `subscription` follows, announces and leases · [`entity`] spawns, sends and ends · [`wake`] decides who wakes ·
 //! [`dispatch`] decides who runs them · [`egress`] says where they may be called · [`observe`] writes streams about what
 //! others do · `shape` tells tables · `schedule` is time · [`store`] is the database.
@@ -55,6 +55,7 @@ pub mod limits;
 mod live;
 pub mod observe;
 mod pending;
+pub mod permission;
 mod schedule;
 mod shape;
 pub mod store;

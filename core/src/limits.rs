@@ -84,6 +84,14 @@ pub const SIGNING_KEYS: usize = 8;
 pub const TAGS: usize = 256;
 /// The longest key or value of a tag that is set by itself.
 pub const TAG: usize = 4096;
+/// The most grants on one entity, or on one type.
+pub const GRANTS: usize = 1000;
+/// The most grants from above that an entity may be spawned under.
+pub const FROM_ABOVE: usize = 4096;
+/// The longest name of whom a grant is for.
+pub const SUBJECT: usize = 1024;
+/// How many entities of a shared state are asked whether somebody may.
+pub const STATE_OWNERS: usize = 64;
 /// The most membership streams that are awake: each change of an entity is held against them.
 pub const MEMBERSHIPS: i64 = 1000;
 /// The most that are asleep: past it the one that has slept longest is forgotten.

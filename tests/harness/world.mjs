@@ -14,6 +14,13 @@ import { shapeServer } from './shape-server.mjs'
 import { signatureProblem } from './signature.mjs'
 
 let shared
+/** Grants of a type to everybody. */
+export const everybody = ['user', 'agent', 'service', 'system'].map((kind) => ({
+  subject_kind: 'principal_kind',
+  subject_value: kind,
+  permission: 'spawn',
+}))
+
 const keys = new Map()
 const taken = new Set()
 
@@ -132,10 +139,10 @@ class World {
 
   // Types and entities.
 
-  /** Registers a type and gives its name. */
+  /** Registers a type that everybody may spawn, unless the body says otherwise, and gives its name. */
   async type(body = {}) {
     const name = body.name ?? (this.#types++ ? `${this.name}-${this.#types}` : this.name)
-    const answer = await this.post('/_electric/entity-types', { name, description: 'a test type', ...body })
+    const answer = await this.post('/_electric/entity-types', { name, description: 'a test type', permission_grants: everybody, ...body })
     assert.equal(answer.status, 201, answer.text)
     return name
   }

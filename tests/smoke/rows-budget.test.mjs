@@ -44,7 +44,7 @@ test('commands stay within their rows', async (t) => {
   cost('spawn', 9, await w.put(entity('plain'), { args: { a: 1 }, tags: { a: '1' } }))
   cost('spawn with a policy', 9, await w.put(entity('hooked'), { dispatch_policy: hook.policy }))
   cost('spawn with a first message', 9 + 4, await w.put(entity('told'), { dispatch_policy: hook.policy, initialMessage: 1 }))
-  cost('spawn with a parent and a wake', 9 + 3, await w.put(entity('child'), { parent: parent.url, wake }))
+  cost('spawn with a parent and a wake', 9 + 4, await w.put(entity('child'), { parent: parent.url, wake }))
 
   cost('send to nobody', 4, await w.post(`${entity('plain')}/send`, { payload: 1 }))
   cost('send to a webhook', 4, await w.post(`${entity('child')}/send`, { payload: 1 }))

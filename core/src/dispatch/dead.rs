@@ -55,7 +55,7 @@ pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 pub(crate) fn revive(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     let dead = tx.dispatches_of(entity.id)?.into_iter().find(|s| s.dead);
     let mut subscription = dead.ok_or_else(|| NotDead { url: entity.url.clone() })?;
     let state = subscription::revive(tx, &mut subscription, Because::Revived(&by.url()))?;
@@ -99,8 +99,9 @@ fn letters(
     let next = page.last().filter(|_| page.len() == DEAD_LETTERS).map(|last| last.subscription);
     let mut mine = Vec::new();
     for letter in page {
-        let entity = read.entity_by_id(letter.entity)?;
-        if let Some(entity) = entity.filter(|e| permission::decide(by, permission, &e.created_by)) {
+        if let Some(entity) = read.entity_by_id(letter.entity)?
+            && permission::may(read, by, permission, &entity)?
+        {
             mine.push((letter, entity));
         }
     }

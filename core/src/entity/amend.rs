@@ -7,12 +7,14 @@ use http::StatusCode;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::principal;
 use super::type_schemas::{self, Schemas, map};
 use super::types::{TypeNotFound, View};
 use super::view::raw;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::limits::DEFINITION;
+use crate::permission::{self, Permission};
 use crate::store::{EntityTypeRow, Tx};
 use crate::stream::members;
 use crate::time::Time;
@@ -36,19 +38,14 @@ failure! {
 
 /// Adds schemas to the type at the request's path: 200 with the type, one revision on, even when nothing was added.
 pub(crate) fn amend(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
-    let tx = call.store;
-    call.by()?;
-    let name = call.param("name");
-    let found = tx.entity_type(name)?;
-    if found.is_none() && name != "principal" {
-        return Err(TypeNotFound.into());
-    }
+    let (tx, by) = (call.store, call.by()?);
+    let was = tx.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
+    permission::check_type(tx, by, Permission::Manage, &was.name)?;
     let asked = Asked::of(&Body::of(call.request)?)?;
-    if name == "principal" {
+    if was.name == principal::TYPE {
         return Err(BuiltIn.into());
     }
     type_schemas::admit_all(&None, &asked.inbox, &asked.state)?;
-    let was = found.ok_or(TypeNotFound)?;
     let row = amended(was.clone(), asked, tx.now)?;
     let (inbox, state) = (&row.definition.inbox_schemas, &row.definition.state_schemas);
     let row = EntityTypeRow { schemas: type_schemas::keep(tx, Some(&was), inbox, state)?, ..row };

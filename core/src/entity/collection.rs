@@ -5,9 +5,10 @@ use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::principal;
 use super::schema::read;
 use super::send::NotAcceptingWrites;
-use super::show::find;
+use super::show::find_to_write;
 use super::validate;
 use crate::dispatch::lock::ForkInProgress;
 use crate::engine::Done;
@@ -47,7 +48,7 @@ failure! {
 /// Writes a row of a collection in the caller's name: 201 for an insert, 200 otherwise, with its key.
 pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
+    let entity = find_to_write(call)?;
     let collection = call.decoded("collection")?;
     let body = Body::of(call.request)?;
     body.closed(&["operation", "key", "value"]);
@@ -55,7 +56,8 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let operation = body.choice("operation", &["insert", "update", "delete"]).unwrap_or_default();
     let (key, value) = (body.text("key"), body.object("value"));
     body.check()?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::ensure(tx, by)?;
     let kind = declared(tx, &entity, &collection, &operation)?;
     if !entity.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::send::NotAcceptingWrites;
-use super::show::find;
+use super::show::find_to_write;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::store::{EntityRow, Tx};
@@ -22,10 +22,10 @@ failure! {
 /// `PATCH {"payload"?, "position"?, "mode"?, "status"?}`: changes what it names of a message: 200 `{"txid"}`.
 pub(crate) fn update(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
+    let entity = find_to_write(call)?;
     let key = call.decoded("key")?;
     let edit = Edit::of(&Body::of(call.request)?)?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     check_status(&entity)?;
     let value = edit.value(tx.now).ok_or(NothingToUpdate)?;
     append(tx, &entity, &key, "update", Some(&value))
@@ -34,9 +34,9 @@ pub(crate) fn update(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// `DELETE`: takes a message back: 200 `{"txid"}`.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
+    let entity = find_to_write(call)?;
     let key = call.decoded("key")?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     check_status(&entity)?;
     append(tx, &entity, &key, "delete", None)
 }

@@ -4,8 +4,9 @@ use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::principal;
 use super::save::save;
-use super::show::find;
+use super::show::find_to_write;
 use super::status::{Signal, Status, signal as decide};
 use crate::dispatch::{link, status};
 use crate::engine::Done;
@@ -19,14 +20,15 @@ use crate::time::Span;
 /// `POST …/signal`: `{"signal", "reason"?, "payload"?}`.
 pub(crate) fn signal(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
-    let entity = find(call, call.store)?;
+    let entity = find_to_write(call)?;
     let body = Body::of(call.request)?;
     body.require("signal");
     let name = body.choice("signal", &Signal::NAMES);
     let reason = body.text("reason");
     let payload = body.raw("payload");
     body.check()?;
-    permission::check(by, Permission::Delete, &entity)?;
+    permission::check(call.store, by, Permission::Signal, &entity)?;
+    principal::refuse(&entity, "signaled")?;
     let sent = name.as_deref().and_then(Signal::parse).unwrap_or(Signal::Sigusr);
     let previous = entity.status;
     let next = apply(call.store, entity, sent, reason.as_deref(), payload)?;
@@ -44,8 +46,9 @@ pub(crate) fn signal(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// `DELETE` on an entity: it is killed; what it wrote stays.
 pub(crate) fn kill(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
-    let entity = find(call, call.store)?;
-    permission::check(by, Permission::Delete, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(call.store, by, Permission::Delete, &entity)?;
+    principal::refuse(&entity, "killed")?;
     apply(call.store, entity, Signal::Sigkill, Some("Legacy kill command"), None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": call.store.txid() })).into())
 }

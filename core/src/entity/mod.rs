@@ -8,6 +8,7 @@ pub(crate) mod edit;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;
+pub(crate) mod principal;
 pub(crate) mod register;
 mod sandbox;
 mod save;
@@ -27,7 +28,7 @@ mod view;
 
 pub(crate) use kill::terminate;
 pub(crate) use save::save;
-pub(crate) use show::{EntityNotFound, find};
+pub(crate) use show::{EntityNotFound, find, find_to_write};
 pub use status::{Change, Signal, Status, signal};
 pub(crate) use types::Definition;
 pub(crate) use view::raw;

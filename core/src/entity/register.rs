@@ -13,7 +13,7 @@ use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
 use crate::pending::Pending;
 use crate::store::{EntityTypeRow, Tx};
-use crate::tenant::Principal;
+use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
 
 failure! {
@@ -63,19 +63,21 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let by = call.by()?;
     let asked = Asked::of(&Body::of(call.request)?)?;
     asked.check_collections()?;
+    check_permission(call.store, by, &asked.name)?;
     if let Some(endpoint) = &asked.serve_endpoint {
         egress::judge(&call.store.config.egress, endpoint)?;
         if asked.description.is_none() && asked.creation_schema.is_none() {
             let discovery = Discovery {
                 name: asked.name,
                 endpoint: endpoint.clone(),
+                grants: asked.grants,
                 by: by.clone(),
                 deadline: call.store.now + FETCH_TIME + FETCH_SLACK,
             };
             return Ok(Done::Park(Pending::Discover(discovery)));
         }
     }
-    store(call.store, asked)
+    store(call.store, by, asked)
 }
 
 /// A registration that waits for its serve endpoint.
@@ -83,6 +85,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 pub(crate) struct Discovery {
     name: String,
     endpoint: String,
+    grants: Vec<permission::Asked>,
     by: Principal,
     pub(crate) deadline: Time,
 }
@@ -126,7 +129,9 @@ impl Discovery {
         }
         asked.serve_endpoint = Some(self.endpoint.clone());
         asked.check_collections()?;
-        store(tx, asked)
+        asked.grants.clone_from(&self.grants);
+        check_permission(tx, &self.by, &asked.name)?;
+        store(tx, &self.by, asked)
     }
 }
 
@@ -142,6 +147,7 @@ struct Asked {
     serve_endpoint: Option<String>,
     /// The policy, or what is wrong with a manifest's: that is said last.
     policy: Option<Result<Policy, Vec<(String, String)>>>,
+    grants: Vec<permission::Asked>,
 }
 
 impl Asked {
@@ -158,10 +164,7 @@ impl Asked {
             "permission_grants",
             "externally_writable_collections",
         ]);
-        if body.json("permission_grants").is_some_and(|g| g.as_array().is_none_or(|g| !g.is_empty())) {
-            let message = "`permission_grants` are not supported yet: every principal may spawn every type";
-            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message));
-        }
+        let grants = permission::Asked::all(body, "permission_grants", permission::TYPE_FORM);
         for (name, form) in
             [("slash_commands", slash_command::FORM), ("externally_writable_collections", collection::FORM)]
         {
@@ -170,7 +173,7 @@ impl Asked {
             }
         }
         policy(body, "default_dispatch_policy");
-        Self::of_manifest(body)
+        Ok(Self { grants, ..Self::of_manifest(body)? })
     }
 
     /// A serve endpoint's manifest may hold members that nobody knows.
@@ -185,6 +188,7 @@ impl Asked {
             collections: body.object("externally_writable_collections").map(ToOwned::to_owned),
             serve_endpoint: body.text("serve_endpoint"),
             policy: body.json("default_dispatch_policy").map(|policy| Policy::parse(&policy)),
+            grants: Vec::new(),
         };
         if asked.slash_commands.as_ref().is_some_and(|c| !c.get().starts_with('[')) {
             body.complain("/slash_commands".to_owned(), "must be array");
@@ -217,7 +221,15 @@ pub(super) fn policy(body: &Body<'_>, name: &str) -> Option<Policy> {
     }
 }
 
-fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
+/// A new type may be registered by anybody, another version by who may manage it.
+fn check_permission(tx: &Tx<'_>, by: &Principal, name: &str) -> Result<(), Error> {
+    match tx.entity_type(name)? {
+        Some(_) => permission::check_type(tx, by, Permission::Manage, name),
+        None => Ok(()),
+    }
+}
+
+fn store(tx: &Tx<'_>, by: &Principal, asked: Asked) -> Result<Done, Error> {
     if asked.name.is_empty() {
         return Err(MissingField { name: "name" }.into());
     }
@@ -257,5 +269,6 @@ fn store(tx: &Tx<'_>, asked: Asked) -> Result<Done, Error> {
         updated_at: tx.now,
     };
     tx.write_entity_type(&row)?;
+    permission::type_grants::register(tx, by, &row.name, &asked.grants)?;
     Ok(Response::json(StatusCode::CREATED, &View::of(&row)).into())
 }

@@ -3,9 +3,13 @@
 use crate::observe::members;
 use crate::store::{EntityRow, SqlError, Tx};
 
-/// Writes a new entity.
+/// Writes a new entity, which is announced when it is known who may read it.
 pub(super) fn create(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
-    tx.insert_entity(entity)?;
+    tx.insert_entity(entity)
+}
+
+/// Announces a new entity to those who may read it.
+pub(super) fn announce(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     members::changed(tx, entity)
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn replace(
     };
     let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
     if let Some(by) = asked_by.cloned().or_else(|| Principal::parse(&owner.created_by)) {
-        permission::check(&by, Permission::Write, &target)?;
+        permission::check(tx, &by, Permission::Write, &target)?;
     }
     // What was asked of a route is from no agent.
     let message = stored(owner, key, row, scheduled, asked_by.is_none())?;
@@ -125,6 +125,7 @@ fn land(tx: &Tx<'_>, send: &DelayedSend, stored: &Stored) -> Result<(), Error> {
         return Ok(());
     }
     let mut message = Message::restored(stored);
+    check_author(tx, send, &message, &entity)?;
     let registered = if message.kind.is_some() { tx.entity_type(&entity.kind)? } else { None };
     validate::message(tx, &entity, registered.as_ref(), message.kind.as_deref(), Some(message.payload))?;
     message.key.get_or_insert_with(|| format!("scheduled-task-{}", send.id));
@@ -132,6 +133,18 @@ fn land(tx: &Tx<'_>, send: &DelayedSend, stored: &Stored) -> Result<(), Error> {
     deliver(tx, &mut entity, &message, &tx.draw.uuid(), Cause::outside(Class::Named))?;
     match &stored.producer {
         Some(producer) => Ok(tx.write_producer(entity.id, producer, Accepted { epoch: 0, seq: 0 })?),
+        None => Ok(()),
+    }
+}
+
+/// Whoever a message is from may have lost the entity since: an agent's is judged as its creator's.
+fn check_author(tx: &Tx<'_>, send: &DelayedSend, message: &Message<'_>, entity: &EntityRow) -> Result<(), Error> {
+    let owner = match &send.manifest {
+        Some((owner, _)) if message.from_agent.is_some() => tx.entity_by_id(*owner)?.map(|owner| owner.created_by),
+        _ => message.from.clone(),
+    };
+    match owner.as_deref().and_then(Principal::parse) {
+        Some(by) => permission::check(tx, &by, Permission::Write, entity),
         None => Ok(()),
     }
 }

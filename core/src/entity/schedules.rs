@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::send::NotAcceptingWrites;
-use super::show::{EntityNotFound, find};
-use super::{manifest_row, validate};
+use super::show::{EntityNotFound, find_to_write};
+use super::{manifest_row, principal, validate};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::schedule::cron::Spec;
@@ -30,7 +30,7 @@ failure! {
 /// `PUT`: a schedule, in the place of the one that had its id: 200 `{"txid"}`.
 pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
+    let entity = find_to_write(call)?;
     let id = call.decoded("schedule")?;
     let body = Body::of(call.request)?;
     body.require("scheduleType");
@@ -39,7 +39,8 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let payload = body.raw("payload").unwrap_or(RawValue::NULL);
     let row = if kind == "cron" { Row::cron(&body) } else { Row::send(&body) };
     body.check()?;
-    permission::check(by, Permission::Schedule, &entity)?;
+    permission::check(tx, by, Permission::Schedule, &entity)?;
+    principal::refuse(&entity, "scheduled")?;
     let value = match row {
         Row::Cron { expression, zone, debounce, timeout } => {
             let spec = Spec::parse(&expression, zone.as_deref())?;
@@ -66,8 +67,9 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// `DELETE`: takes a schedule away: 200 `{"txid"}`, also when there is none.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
-    permission::check(by, Permission::Schedule, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(tx, by, Permission::Schedule, &entity)?;
+    principal::refuse(&entity, "unscheduled")?;
     write_row(tx, by, &entity, &call.decoded("schedule")?, "delete", None)
 }
 
@@ -100,7 +102,7 @@ impl Row {
 /// Refuses a target to which the caller could not send such a message now.
 fn check_target(tx: &Tx<'_>, by: &Principal, url: &str, kind: Option<&str>, payload: &RawValue) -> Result<(), Error> {
     let target = tx.entity(url)?.ok_or_else(|| EntityNotFound { url: url.to_owned() })?;
-    permission::check(by, Permission::Write, &target)?;
+    permission::check(tx, by, Permission::Write, &target)?;
     if !target.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());
     }

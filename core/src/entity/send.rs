@@ -4,8 +4,9 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::inbox::{self, Message};
+use super::principal;
 use super::save::save;
-use super::show::find;
+use super::show::find_to_write;
 use super::status::Change;
 use super::validate;
 use crate::dispatch::{link, status, write_token};
@@ -41,7 +42,7 @@ failure! {
 pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tx = call.store;
     let by = call.by()?;
-    let mut entity = find(call, tx)?;
+    let mut entity = find_to_write(call)?;
     let body = Body::of(call.request)?;
     let after = body.millis("afterMs").map_or(Span::ZERO, |ms| Span::millis(ms.min(DELAY.as_millis())));
     let (from, from_principal, from_agent) = (body.text("from"), body.text("from_principal"), body.text("from_agent"));
@@ -49,7 +50,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mode = body.choice("mode", &["immediate", "queued", "paused", "steer"]);
     let position = body.text("position");
     body.check()?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     for (given, member) in [(&from, "from"), (&from_principal, "from_principal")] {
         if given.as_ref().is_some_and(|given| *given != by.url()) {
             return Err(Impostor { member }.into());
@@ -62,7 +63,9 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let registered = if kind.is_some() || entity.policy.is_none() { tx.entity_type(&entity.kind)? } else { None };
     let payload = body.raw("payload");
     validate::message(tx, &entity, registered.as_ref(), kind.as_deref(), payload)?;
+    principal::check_update(by, &entity, kind.as_deref())?;
     let payload = payload.ok_or(NoPayload)?;
+    principal::ensure(tx, by)?;
     let message = Message {
         payload,
         from: Some(by.url()),
@@ -83,6 +86,7 @@ pub(crate) fn send(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     let txid = tx.draw.uuid();
     deliver(tx, &mut entity, &message, &txid, cause)?;
+    principal::updated(tx, &entity, message.kind.as_deref(), payload.get(), &txid)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
 

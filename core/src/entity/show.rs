@@ -2,22 +2,31 @@
 
 use http::StatusCode;
 
+use super::principal;
 use super::types::UnknownEntityType;
 use super::view::View;
 use crate::engine::Reply;
 use crate::http::{Call, Error, Response, failure};
 use crate::limits::LIST;
-use crate::store::{EntityRow, Filter, Read};
-use crate::tenant::{Permission, Principal, permission};
+use crate::store::{EntityRow, Filter, Read, Tx};
+use crate::tenant::{Permission, permission};
 
 failure! {
     /// The type exists, the entity does not.
     EntityNotFound { url: String } => NOT_FOUND "NOT_FOUND", "Entity not found at {url}"
 }
 
+failure! {
+    /// Not a number.
+    BadLimit => BAD_REQUEST "INVALID_REQUEST", "`limit` is a number of entities"
+}
+
 /// The entity that a path's `type` and `id` name.
 pub(crate) fn find<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<EntityRow, Error> {
     let kind = call.param("type");
+    if kind.is_empty() || kind == principal::TYPE {
+        return principal::existing(read, call.param("id"));
+    }
     let url = format!("/{kind}/{}", call.param("id"));
     if let Some(entity) = read.entity(&url)? {
         return Ok(entity);
@@ -28,11 +37,20 @@ pub(crate) fn find<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<EntityRow, 
     }
 }
 
+/// The same for a command: a principal entity comes to be when it is addressed by who may do anything with it.
+pub(crate) fn find_to_write(call: &Call<'_, Tx<'_>>) -> Result<EntityRow, Error> {
+    let kind = call.param("type");
+    if kind.is_empty() || kind == principal::TYPE {
+        return principal::addressed(call.store, call.by()?, call.param("id"));
+    }
+    find(call, call.store)
+}
+
 /// The entity at the request's path.
 pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     let entity = find(call, call.store)?;
-    permission::check(by, Permission::Read, &entity)?;
+    permission::check(call.store, by, Permission::Read, &entity)?;
     let mut view = View::of(&entity);
     let kind = call.store.entity_type(&entity.kind)?;
     view.externally_writable_collections = kind.and_then(|k| k.definition.externally_writable_collections);
@@ -42,31 +60,37 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 /// Whether the entity at the request's path exists.
 pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
-    permission::check(by, Permission::Read, &find(call, call.store)?)?;
+    permission::check(call.store, by, Permission::Read, &find(call, call.store)?)?;
     Ok(Reply::Whole(Response::empty(StatusCode::OK)))
 }
 
-/// The entities that the caller may read, newest first.
+/// The entities that the caller may read, newest first: those that are older than the one named `after`, and at most
+/// `limit`. Where there may be more, a header names the last.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    let by = call.by()?;
+    let (read, by) = (call.store, call.by()?);
     let asked = |name: &str| call.request.query_one(name).filter(|v| !v.is_empty());
     let (kind, status, parent, creator) = (asked("type"), asked("status"), asked("parent"), asked("created_by"));
-    let creator = match creator {
-        Some(creator) => Some(creator.into_owned()),
-        None if by.is_system() => None,
-        None => Some(by.url()),
+    let limit = asked("limit").map_or(Ok(LIST), |limit| limit.parse().map_err(|_| BadLimit))?.clamp(1, LIST);
+    let before = match asked("after") {
+        // One that the caller may not read places nothing.
+        Some(url) => match read.entity(&url)? {
+            Some(entity) if permission::may(read, by, Permission::Read, &entity)? => Some(entity.id),
+            _ => return Err(EntityNotFound { url: url.into_owned() }.into()),
+        },
+        None => None,
     };
     let filter = Filter {
         kind: kind.as_deref(),
         status: status.as_deref(),
         parent: parent.as_deref(),
         created_by: creator.as_deref(),
+        before,
     };
-    let rows = call.store.entities(filter, LIST)?;
-    let views: Vec<View<'_>> = rows.iter().filter(|e| may_read(by, e)).map(View::of).collect();
-    Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
-}
-
-fn may_read(by: &Principal, entity: &EntityRow) -> bool {
-    permission::decide(by, Permission::Read, &entity.created_by)
+    let rows = read.readable_entities(by, filter, limit)?;
+    let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
+    let mut response = Response::json(StatusCode::OK, &views);
+    if let Some(last) = rows.last().filter(|_| rows.len() == limit) {
+        response.set("reveille-next", &last.url);
+    }
+    Ok(Reply::Whole(response))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::inbox::{self, Message};
+use super::principal;
 use super::register::policy;
 use super::sandbox::{self, Choice};
 use super::save;
@@ -20,10 +21,10 @@ use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::limits::TAGS;
 use crate::store::{EntityRow, Tx};
 use crate::stream::{Cause, Class, Content, compact, members, write};
-use crate::tenant::{Permission, permission};
+use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
+use crate::wake;
 use crate::wake::register::{Asked, ask};
-use crate::{subscription, wake};
 
 failure! {
     /// Principals come to be by calling.
@@ -41,6 +42,11 @@ failure! {
 }
 
 failure! {
+    /// The parent is not the caller's to give away.
+    TooBroad { url: String } => UNAUTHORIZED "UNAUTHORIZED", "Principal is not allowed to delegate broad grants from {url}"
+}
+
+failure! {
     /// The URL is taken, by an entity or by its stream.
     DuplicateUrl { url: String } => CONFLICT "DUPLICATE_URL", "Entity already exists at URL \"{url}\""
 }
@@ -54,6 +60,7 @@ struct Spawn<'a> {
     sandbox: Option<Choice>,
     message: Option<Message<'a>>,
     wake: Option<Asked>,
+    grants: Vec<permission::Asked>,
 }
 
 /// Spawns the entity at the request's path: 201.
@@ -61,19 +68,24 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tx = call.store;
     let by = call.by()?;
     let (kind, id) = (call.param("type"), call.param("id"));
-    if kind == "principal" {
+    if kind.is_empty() || kind == principal::TYPE {
         return Err(PrincipalsAreBuiltIn.into());
     }
     let registered = tx.entity_type(kind)?.ok_or_else(|| UnknownEntityType { name: kind.to_owned() })?;
     let body = Body::of(call.request)?;
     let spawn = Spawn::of(&body)?;
+    permission::check_type(tx, by, Permission::Spawn, kind)?;
     let parent = match &spawn.parent {
         Some(url) => Some(tx.entity(url)?.ok_or(ParentNotFound)?),
         None => None,
     };
-    if let Some(parent) = parent.as_ref().filter(|p| !permission::decide(by, Permission::Spawn, &p.created_by)) {
+    if let Some(parent) = &parent
+        && !permission::may(tx, by, Permission::Spawn, parent)?
+    {
         return Err(NotTheParents { url: parent.url.clone() }.into());
     }
+    check_broad(tx, by, parent.as_ref(), &spawn.grants)?;
+    principal::ensure(tx, by)?;
     let inherited = parent.as_ref().map(link::policy_of).transpose()?.flatten();
     let policy = resolve(spawn.policy.as_ref(), inherited.as_ref(), registered.definition.policy()?.as_ref());
     if let Some(policy) = &policy {
@@ -112,8 +124,9 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         updated_at: tx.now,
     };
     save::create(tx, &entity)?;
-    subscription::has_come(tx, &mut stream)?;
-    wake::register::forget_strangers(tx, &entity)?;
+    permission::bestow(tx, by, parent.as_ref(), &entity, &spawn.grants)?;
+    save::announce(tx, &entity)?;
+    principal::has_come(tx, &entity, &mut stream)?;
     let first = birth(&entity, registered.definition.slash_commands.as_deref(), tx.now);
     write(tx, &mut stream, &Content::Json(first.iter().map(String::as_str).collect()), Cause::outside(Class::Named))?;
     if let Some(wake) = &spawn.wake {
@@ -144,17 +157,27 @@ impl<'a> Spawn<'a> {
         let message = body.raw("initialMessage").map(|payload| Message::first(payload, kind));
         let wake = body.object("wake").and_then(|raw| ask(body, "wake", raw, None));
         let sandbox = sandbox::choice(body, "sandbox");
-        for unsupported in ["grants"] {
-            if body.raw(unsupported).is_some_and(|v| !matches!(v.get(), "null" | "[]" | "{}")) {
-                let message = format!("`{unsupported}` is not supported yet");
-                return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "INVALID_REQUEST", message));
-            }
-        }
+        let grants = permission::Asked::all(body, "grants", permission::ENTITY_FORM);
         if tags.len() > TAGS {
             body.complain("/tags".to_owned(), format!("must NOT have more than {TAGS} properties"));
         }
         body.check()?;
-        Ok(Self { args, tags, parent, policy, sandbox, message, wake })
+        Ok(Self { args, tags, parent, policy, sandbox, message, wake, grants })
+    }
+}
+
+/// Grants that go further than a child of another's entity need whoever may manage that.
+fn check_broad(
+    tx: &Tx<'_>,
+    by: &Principal,
+    parent: Option<&EntityRow>,
+    grants: &[permission::Asked],
+) -> Result<(), Error> {
+    let Some(parent) = parent.filter(|_| grants.iter().any(permission::Asked::is_broad)) else { return Ok(()) };
+    if permission::may(tx, by, Permission::Manage, parent)? {
+        Ok(())
+    } else {
+        Err(TooBroad { url: parent.url.clone() }.into())
     }
 }
 
@@ -168,7 +191,7 @@ fn duplicate(url: String) -> Refusal {
 }
 
 /// The first events of an entity's stream.
-fn birth(entity: &EntityRow, commands: Option<&RawValue>, now: Time) -> Vec<String> {
+pub(super) fn birth(entity: &EntityRow, commands: Option<&RawValue>, now: Time) -> Vec<String> {
     let stamp = now.iso();
     let parent = entity.parent.as_ref().map_or(String::new(), |p| format!(",\"parent_url\":{}", json!(p)));
     let mut events = vec![format!(

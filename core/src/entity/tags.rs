@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use super::principal;
 use super::save::save;
 use super::send::NotAcceptingWrites;
-use super::show::find;
+use super::show::find_to_write;
 use super::view::View;
 use crate::dispatch::lock::ForkInProgress;
 use crate::engine::Done;
@@ -49,9 +50,10 @@ fn change(
     value: impl Fn(&Call<'_, Tx<'_>>) -> Result<Option<String>, Error>,
 ) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let mut entity = find(call, tx)?;
+    let mut entity = find_to_write(call)?;
     let (key, value) = (call.decoded("key")?, value(call)?);
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::refuse(&entity, if value.is_some() { "tag updated" } else { "tag deleted" })?;
     if !entity.status.accepts_writes() {
         return Err(NotAcceptingWrites.into());
     }

@@ -4,10 +4,12 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::principal;
 use crate::dispatch::Policy;
 use crate::engine::{Done, Reply};
 use crate::http::{Call, Error, Response, failure};
 use crate::limits::LIST;
+use crate::permission::{Permission, check_type, type_grants};
 use crate::store::{EntityTypeRow, Read, SqlError, Tx};
 
 /// What a type is registered with. The three schemas are null when unset; the rest is left out.
@@ -38,6 +40,11 @@ impl Definition {
 failure! {
     /// No type has this name.
     TypeNotFound => NOT_FOUND "NOT_FOUND", "Entity type not found"
+}
+
+failure! {
+    /// The type belongs to the server.
+    BuiltIn => BAD_REQUEST "INVALID_REQUEST", "Entity type \"principal\" is built in and cannot be deleted"
 }
 
 failure! {
@@ -95,25 +102,30 @@ impl<'a> View<'a> {
     }
 }
 
-/// `GET /_electric/entity-types`: all types by name.
+/// `GET /_electric/entity-types`: those that the caller may spawn, by name.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    call.by()?;
-    let rows = call.store.entity_types(LIST)?;
+    let rows = call.store.types_for(call.by()?, LIST)?;
     let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
     Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
 }
 
 /// `GET /_electric/entity-types/{name}`.
 pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    call.by()?;
+    let by = call.by()?;
     let row = call.store.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
+    check_type(call.store, by, Permission::Spawn, &row.name)?;
     Ok(Reply::Whole(Response::json(StatusCode::OK, &View::of(&row))))
 }
 
-/// `DELETE /_electric/entity-types/{name}`: its entities stay.
+/// `DELETE /_electric/entity-types/{name}`: its entities stay, its grants go.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
-    call.by()?;
-    let row = call.store.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
-    call.store.delete_entity_type(&row.name)?;
+    let (tx, by) = (call.store, call.by()?);
+    let row = tx.entity_type(call.param("name"))?.ok_or(TypeNotFound)?;
+    check_type(tx, by, Permission::Manage, &row.name)?;
+    if row.name == principal::TYPE {
+        return Err(BuiltIn.into());
+    }
+    tx.delete_entity_type(&row.name)?;
+    type_grants::forget(tx, &row.name)?;
     Ok(Done::nothing())
 }

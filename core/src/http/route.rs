@@ -11,6 +11,7 @@ use crate::dispatch::{callback, check, dead, explain, journal, runner};
 use crate::engine::{Done, Reply};
 use crate::limits::PATH;
 use crate::observe::webhook_sources;
+use crate::permission::{entity_grants, type_grants};
 use crate::store::{Read, Tx};
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -82,7 +83,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 70] = [
+static ROUTES: [Route; 80] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -90,7 +91,14 @@ static ROUTES: [Route; 70] = [
     read(Method::GET, "/_electric/entity-types/{name}", entity::types::show),
     write(Method::DELETE, "/_electric/entity-types/{name}", entity::types::delete),
     write(Method::PATCH, "/_electric/entity-types/{name}/schemas", entity::amend::amend),
+    read(Method::GET, "/_electric/entity-types/{name}/grants", type_grants::list),
+    write(Method::POST, "/_electric/entity-types/{name}/grants", type_grants::create),
+    write(Method::DELETE, "/_electric/entity-types/{name}/grants/{grant}", type_grants::delete),
     read(Method::GET, "/_electric/entities", entity::show::list),
+    write(Method::GET, "/_electric/entities/principal/{id}", entity::principal::show),
+    write(Method::HEAD, "/_electric/entities/principal/{id}", entity::principal::head),
+    write(Method::PUT, "/_electric/entities/principal/{id}", entity::spawn::spawn),
+    write(Method::DELETE, "/_electric/entities/principal/{id}", entity::kill::kill),
     read(Method::GET, "/_electric/entities/{type}/{id}", entity::show::show),
     read(Method::HEAD, "/_electric/entities/{type}/{id}", entity::show::head),
     write(Method::PUT, "/_electric/entities/{type}/{id}", entity::spawn::spawn),
@@ -107,6 +115,9 @@ static ROUTES: [Route; 70] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}/tags/{key}", entity::tags::remove),
     write(Method::PUT, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::put),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/schedules/{schedule}", entity::schedules::delete),
+    read(Method::GET, "/_electric/entities/{type}/{id}/grants", entity_grants::list),
+    write(Method::POST, "/_electric/entities/{type}/{id}/grants", entity_grants::create),
+    write(Method::DELETE, "/_electric/entities/{type}/{id}/grants/{grant}", entity_grants::delete),
     write(
         Method::DELETE,
         "/_electric/entities/{type}/{id}/pg-sync-observations/{reference}",

@@ -129,7 +129,7 @@ fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Res
         return Ok(0);
     }
     let before = tx.member(membership.id, entity.id)?;
-    let now = if belongs(membership, entity)? { Some(row(tx, entity)?) } else { None };
+    let now = if belongs(tx, membership, entity)? { Some(row(tx, entity)?) } else { None };
     let (operation, class) = match (&before, &now) {
         (None, None) => return Ok(0),
         (Some(before), Some(now)) if before == now => return Ok(now.len()),
@@ -158,9 +158,9 @@ fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Res
 }
 
 /// Whether an entity has the tags, and the principal may see it.
-fn belongs(membership: &MembershipRow, entity: &EntityRow) -> Result<bool, SqlError> {
+fn belongs(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Result<bool, SqlError> {
     let Some(by) = Principal::parse(&membership.principal) else { return Ok(false) };
-    if !permission::decide(&by, Permission::Read, &entity.created_by) {
+    if !permission::may(tx, &by, Permission::Read, entity)? {
         return Ok(false);
     }
     let has = tags_of(&entity.tags)?;

@@ -10,7 +10,7 @@ use crate::limits::{ATTEMPTS, BACKOFF};
 pub(crate) use crate::store::Timer;
 use crate::store::{SqlError, TimerKind, Tx};
 use crate::time::Span;
-use crate::{dispatch, entity, observe, stream, subscription, wake};
+use crate::{dispatch, entity, observe, permission, stream, subscription, wake};
 
 /// Runs at most `budget` due rows, oldest first, then those that wait for a slot.
 pub(crate) fn tick(handle: &Handle<'_>, budget: usize, scratch: &mut Scratch) -> Fate {
@@ -108,6 +108,8 @@ fn fire(tx: &Tx<'_>, row: &Timer) -> Result<(), Error> {
         TimerKind::Timeout => Ok(wake::timeout::due(tx, row.subject)?),
         TimerKind::Journal => Ok(tx.forget_journal(row.subject)?),
         TimerKind::Unlock => Ok(dispatch::lock::expire(tx, row.subject)?),
+        TimerKind::GrantEnds => Ok(permission::spread::expire(tx, row.subject)?),
+        TimerKind::GrantSpreads => Ok(permission::spread::go_on(tx, row.subject)?),
         TimerKind::Retire => Ok(subscription::rotate::retire(tx, row.subject)?),
         TimerKind::Probe => {
             assert!(row.subject > 0, "asked to");

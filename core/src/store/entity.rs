@@ -3,9 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::change::{columns, tenant};
+use super::effective::readable;
 use super::schema_set::SchemaSet;
 use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::entity::Status;
+use crate::tenant::Principal;
 use crate::time::Time;
 
 /// An entity.
@@ -51,15 +53,26 @@ pub(crate) struct Filter<'a> {
     pub(crate) status: Option<&'a str>,
     pub(crate) parent: Option<&'a str>,
     pub(crate) created_by: Option<&'a str>,
+    /// Only entities that are older than the one with this row id.
+    pub(crate) before: Option<i64>,
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
             "SELECT e.id, e.url, e.type, e.status, e.policy, e.tags, e.args, e.parent, e.created_by, e.type_revision, e.schemas, \
              e.next_wake, e.created_at, e.updated_at, EXISTS (SELECT 1 FROM lock k WHERE k.entity = e.id), e.sandbox FROM entity e ",
-            $rest
+            $($rest)+
         )
+    };
+}
+
+pub(super) use select;
+
+macro_rules! filter {
+    () => {
+        " AND (?4 IS NULL OR e.type = ?4) AND (?5 IS NULL OR e.status = ?5) AND (?6 IS NULL OR e.parent = ?6) \
+         AND (?7 IS NULL OR e.created_by = ?7) AND (?8 IS NULL OR e.id < ?8) ORDER BY e.id DESC LIMIT ?9"
     };
 }
 
@@ -86,7 +99,7 @@ impl EntityRow {
         ])
     }
 
-    fn from(row: Row<'_>) -> Result<Self, SqlError> {
+    pub(super) fn from(row: Row<'_>) -> Result<Self, SqlError> {
         let status = row.text(3)?;
         Ok(Self {
             id: row.int(0)?,
@@ -127,23 +140,58 @@ impl Read<'_> {
         self.all(select!("WHERE e.id > ?1 ORDER BY e.id LIMIT ?2"), &[id.into(), limit.into()], EntityRow::from)
     }
 
-    /// Entities that pass the filter, newest first.
-    pub(crate) fn entities(&self, filter: Filter<'_>, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
+    /// The children of an entity after one, in the order in which they came to be.
+    pub(crate) fn children_after(&self, parent: i64, id: i64, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
-            select!(
-                "WHERE (?1 IS NULL OR e.type = ?1) AND (?2 IS NULL OR e.status = ?2) AND (?3 IS NULL OR e.parent = ?3) \
-                 AND (?4 IS NULL OR e.created_by = ?4) ORDER BY e.id DESC LIMIT ?5"
-            ),
-            &[filter.kind.into(), filter.status.into(), filter.parent.into(), filter.created_by.into(), limit.into()],
+            select!("JOIN child c ON c.entity = e.id WHERE c.parent = ?1 AND c.entity > ?2 ORDER BY c.entity LIMIT ?3"),
+            &[parent.into(), id.into(), limit.into()],
             EntityRow::from,
         )
+    }
+
+    /// The entities that a principal may read and that pass the filter, newest first.
+    pub(crate) fn readable_entities(
+        &self,
+        by: &Principal,
+        filter: Filter<'_>,
+        limit: usize,
+    ) -> Result<Vec<EntityRow>, SqlError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let url = by.url();
+        let params = [
+            (&url).into(),
+            by.kind().into(),
+            self.now.into(),
+            filter.kind.into(),
+            filter.status.into(),
+            filter.parent.into(),
+            filter.created_by.into(),
+            filter.before.into(),
+            limit.into(),
+        ];
+        if by.is_system() {
+            // The first three are named, so that both statements have the same parameters.
+            let sql = select!("WHERE ?1 IS NOT NULL AND ?2 IS NOT NULL AND ?3 IS NOT NULL", filter!());
+            return self.all(sql, &params, EntityRow::from);
+        }
+        self.all(select!("WHERE e.id IN ", readable!(), filter!()), &params, EntityRow::from)
     }
 }
 
 impl Tx<'_> {
+    /// Writes a new entity, and what it is found by: its parent, and who created it.
     pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
         self.log_new(Table::Entities, &e.url)?;
+        if let Some(parent) = &e.parent {
+            let path = format!("{parent}/main");
+            let sql = "INSERT INTO child (parent, entity) SELECT p.id, ?2 FROM stream p WHERE p.path = ?1";
+            self.write(sql, &[(&path).into(), e.id.into()])?;
+        }
+        if !Principal::parse(&e.created_by).is_some_and(|by| by.is_system()) {
+            let sql = "INSERT INTO owned (owner, entity) VALUES (?1, ?2)";
+            self.write(sql, &[(&e.created_by).into(), e.id.into()])?;
+        }
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at, sandbox) \

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::change::{columns, tenant};
 use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::entity::Definition;
+use crate::tenant::Principal;
 use crate::time::Time;
 
 /// A registered type.
@@ -67,10 +68,22 @@ impl Read<'_> {
         self.all(sql, &[number(limit).into(), number(seen).into()], EntityTypeRow::from)
     }
 
-    /// All types by name.
-    pub(crate) fn entity_types(&self, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
-        let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1";
-        self.all(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()], EntityTypeRow::from)
+    /// The types that a principal may spawn, by name.
+    pub(crate) fn types_for(&self, by: &Principal, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
+        self.all(
+            "SELECT t.name, t.definition, t.schemas, t.revision, t.created_at, t.updated_at FROM entity_type t \
+             WHERE ?1 OR EXISTS (SELECT 1 FROM type_grant g WHERE g.type = t.name AND g.subject IN (?2, ?3) \
+             AND g.subject_kind = CASE g.subject WHEN ?3 THEN 'principal_kind' ELSE 'principal' END \
+             AND g.permission IN ('spawn', 'manage') AND (g.expires_at IS NULL OR g.expires_at > ?4)) ORDER BY t.name LIMIT ?5",
+            &[
+                by.is_system().into(),
+                (&by.url()).into(),
+                by.kind().into(),
+                self.now.into(),
+                i64::try_from(limit).unwrap_or(i64::MAX).into(),
+            ],
+            EntityTypeRow::from,
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! Wake registrations: when an event matching a condition appears on a source, its subscriber wakes.
 
 use super::{Read, Row, SqlError, Tx};
+use crate::permission::Subject;
 use crate::stream::Offset;
 use crate::time::{Span, Time};
 use crate::wake::Condition;
@@ -160,6 +161,27 @@ impl Read<'_> {
                     until: row.opt_int(6)?.map(Time::from_millis),
                 })
             },
+        )
+    }
+
+    /// The registrations on a source whose subscribers were created by those whom `subject` means, with these.
+    pub(crate) fn registrations_of_subject(
+        &self,
+        source: &str,
+        subject: &Subject,
+        limit: usize,
+    ) -> Result<Vec<(i64, String)>, SqlError> {
+        let urls = subject.urls();
+        self.all(
+            "SELECT r.id, s.created_by FROM registration r JOIN entity s ON s.id = r.subscriber WHERE r.source = ?1 \
+             AND CASE ?2 WHEN 'principal' THEN s.created_by = ?3 ELSE substr(s.created_by, 1, length(?3)) = ?3 END LIMIT ?4",
+            &[
+                source.into(),
+                subject.kind().into(),
+                (&urls).into(),
+                i64::try_from(limit).unwrap_or(i64::MAX).into(),
+            ],
+            |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
         )
     }
 

@@ -118,6 +118,11 @@ impl Read<'_> {
         self.one(select!("WHERE s.path = ?1"), &[path.into()], StreamRow::from)
     }
 
+    /// Whether a path has a row, whatever its state.
+    pub(crate) fn is_taken(&self, path: &str) -> Result<bool, SqlError> {
+        Ok(self.one("SELECT 1 FROM stream WHERE path = ?1", &[path.into()], |_| Ok(()))?.is_some())
+    }
+
     /// The stream at a path, if it is neither deleted nor expired.
     pub(crate) fn live_stream(&self, path: &str) -> Result<Option<StreamRow>, SqlError> {
         Ok(self.stream(path)?.filter(|s| !s.deleted && !s.lifetime.is_over(self.now)))

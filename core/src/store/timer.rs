@@ -42,10 +42,14 @@ pub(crate) enum TimerKind {
     Lapse,
     /// A membership stream that nobody may have looked at for a while.
     Idle,
+    /// A grant that ends.
+    GrantEnds,
+    /// A grant that has not reached everything yet, or is not swept from everything.
+    GrantSpreads,
 }
 
 impl TimerKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Subscription,
         Self::Send,
         Self::Wake,
@@ -64,6 +68,8 @@ impl TimerKind {
         Self::Shape,
         Self::Lapse,
         Self::Idle,
+        Self::GrantEnds,
+        Self::GrantSpreads,
     ];
 
     /// The number by which the table knows it. Numbers are never used again.
@@ -87,6 +93,8 @@ impl TimerKind {
             Self::Shape => 16,
             Self::Lapse => 17,
             Self::Idle => 18,
+            Self::GrantEnds => 19,
+            Self::GrantSpreads => 20,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Who may touch a stream: paths that the server owns are guarded by what they belong to.
 
+use super::shared_state;
 use super::write::Class;
 use crate::entity::attachments;
-use crate::http::{Error, Refusal};
+use crate::http::{Error, Refusal, Request};
 use crate::observe::{pg_sync, webhook_sources};
-use crate::store::{EntityRow, Read, SqlError};
+use crate::store::{EntityRow, Read, SqlError, Tx};
 use crate::tenant::{Permission, Principal, permission};
 
 /// What a stream's path belongs to.
@@ -14,8 +15,12 @@ pub(crate) enum Owner {
     Entity(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
     Runner(String),
-    /// What the server writes for whoever has one of these principal URLs.
-    Members(Vec<String>),
+    /// A membership stream, and whom it is for.
+    Members(String),
+    /// The stream of a shape, who registered it, and the entity for which that was.
+    Shape(String, Option<Box<EntityRow>>),
+    /// A shared state, by its id.
+    State(String),
     /// An attachment, and the entity that it belongs to, if that exists: a file comes and goes by its route.
     Attachment(Option<Box<EntityRow>>),
     /// What the server writes for all.
@@ -39,15 +44,19 @@ impl Owner {
             return Ok(Self::Runner(runner.owner));
         }
         if let Some(reference) = path.strip_prefix("/_entities/") {
-            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Members(vec![m.principal])));
+            return Ok(read.membership(reference)?.map_or(Self::Server, |m| Self::Members(m.principal)));
         }
         if let Some(reference) = pg_sync::reference_of(path) {
-            return Ok(Self::Members(followers(read, reference)?));
+            return shape(read, reference);
         }
         if webhook_sources::is_ingress(path) {
             return Ok(Self::Ingress { shown: webhook_sources::is_shown(read.config, path) });
         }
-        if path.starts_with("/_cron/") {
+        let control = read.config.stream_root.is_empty();
+        if let Some(id) = shared_state::id_of(path).filter(|_| control) {
+            return Ok(Self::State(id));
+        }
+        if path.starts_with("/_cron/") || control && path.starts_with("/principal/") {
             return Ok(Self::Server);
         }
         if let Some(url) = attachments::owner_of(path).filter(|_| read.config.stream_root.is_empty()) {
@@ -57,24 +66,48 @@ impl Owner {
     }
 
     /// Whether `by` may read it.
-    pub(crate) fn check_read(&self, by: &Principal, path: &str) -> Result<(), Error> {
+    pub(crate) fn check_read(&self, read: &Read<'_>, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
-            Self::Entity(entity) | Self::Attachment(Some(entity)) => permission::check(by, Permission::Read, entity),
+            Self::Entity(entity) | Self::Attachment(Some(entity)) => {
+                permission::check(read, by, Permission::Read, entity)
+            }
+            Self::State(id) if shared_state::may(read, by, Permission::Read, id)? => Ok(()),
+            Self::State(_) => Err(shared_state::denied("read")),
             Self::Nobody | Self::Server | Self::Ingress { shown: true } => Ok(()),
             _ if by.is_system() => Ok(()),
-            Self::Runner(owner) if *owner == by.url() => Ok(()),
-            Self::Members(all) if all.contains(&by.url()) => Ok(()),
-            Self::Runner(_) | Self::Members(_) | Self::Attachment(None) | Self::Ingress { .. } => {
+            Self::Runner(owner) | Self::Members(owner) | Self::Shape(owner, _) if *owner == by.url() => Ok(()),
+            Self::Shape(_, Some(entity)) if permission::may(read, by, Permission::Read, entity)? => Ok(()),
+            Self::Runner(_) | Self::Members(_) | Self::Shape(..) | Self::Attachment(None) | Self::Ingress { .. } => {
                 Err(denied("read", path))
             }
         }
     }
 
-    /// Whether `by` may create, append to or delete it without a token: never when the server owns it. What comes by
-    /// webhooks is written by who takes it in, a built-in system principal.
-    pub(crate) fn check_write(&self, by: &Principal, path: &str) -> Result<(), Error> {
+    /// Whether what `by` may read they may read for good, and not by a grant that ends.
+    pub(super) fn is_for_good(&self, by: &Principal) -> bool {
+        match self {
+            Self::Entity(entity) => by.is_system() || entity.created_by == by.url(),
+            Self::State(_) | Self::Shape(..) | Self::Attachment(_) => by.is_system(),
+            Self::Runner(_) | Self::Members(_) | Self::Server | Self::Ingress { .. } | Self::Nobody => true,
+        }
+    }
+
+    /// Whether `by` may create it, or append to it without a token: never when the server owns it. What comes by webhooks
+    /// is written by who takes it in, a built-in system principal.
+    pub(super) fn check_write(&self, tx: &Tx<'_>, by: &Principal, request: &Request, path: &str) -> Result<(), Error> {
         match self {
             Self::Nobody => Ok(()),
+            Self::State(id) => shared_state::enter(tx, by, request, id),
+            Self::Ingress { .. } if by.is_system() => Ok(()),
+            _ => Err(denied("write", path)),
+        }
+    }
+
+    /// Whether anybody may do with it what they want, such as delete it: not when it belongs to somebody.
+    pub(crate) fn check_unowned(&self, by: &Principal, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::State(_) => Err(shared_state::denied("access")),
             Self::Ingress { .. } if by.is_system() => Ok(()),
             _ => Err(denied("write", path)),
         }
@@ -88,11 +121,10 @@ impl Owner {
     }
 }
 
-/// Who may read the stream of a shape: who registered it, and whose entity it was registered for.
-fn followers(read: &Read<'_>, reference: &str) -> Result<Vec<String>, SqlError> {
-    let Some(shape) = read.pg_sync(reference)? else { return Ok(Vec::new()) };
+fn shape(read: &Read<'_>, reference: &str) -> Result<Owner, SqlError> {
+    let Some(shape) = read.pg_sync(reference)? else { return Ok(Owner::Shape(String::new(), None)) };
     let entity = shape.entity.as_deref().map(|url| read.entity(url)).transpose()?.flatten();
-    Ok(entity.map(|entity| entity.created_by).into_iter().chain([shape.principal]).collect())
+    Ok(Owner::Shape(shape.principal, entity.map(Box::new)))
 }
 
 fn denied(what: &str, path: &str) -> Error {

@@ -26,7 +26,7 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         Owner::Entity(entity) => write_token::check(tx, entity, request.claim_token())?,
         Owner::Attachment(_) => return Err(InvalidWriteToken.into()),
         _ => {
-            owner.check_write(by, path)?;
+            owner.check_write(tx, by, request, path)?;
             Cause::outside(owner.class())
         }
     };

@@ -21,7 +21,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let path = call.stream_path();
     let asked = Asked::of(request, tx)?;
     let owner = Owner::of(tx, path)?;
-    owner.check_write(by, path)?;
+    owner.check_write(tx, by, request, path)?;
     if let Some(existing) = tx.stream(path)? {
         if existing.deleted {
             return Err(kept_for_forks(path).into());

@@ -18,7 +18,7 @@ pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let tx = call.store;
     let by = call.by()?;
     let path = call.stream_path();
-    Owner::of(tx, path)?.check_write(by, path)?;
+    Owner::of(tx, path)?.check_unowned(by, path)?;
     remove(tx, find(tx, path)?)?;
     Ok(Response::empty(StatusCode::NO_CONTENT).into())
 }

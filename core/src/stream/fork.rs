@@ -77,7 +77,7 @@ pub(super) fn resolve(tx: &Tx<'_>, by: &Principal, asked: &AskedFork) -> Result<
     let source = source.filter(|s| !over(s));
     let source =
         source.ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{path}` to fork")))?;
-    Owner::of(tx, path)?.check_read(by, path)?;
+    Owner::of(tx, path)?.check_read(tx, by, path)?;
     check_depth(tx, &source)?;
     let at = asked.at.unwrap_or(source.tail);
     if at > source.tail {

@@ -52,6 +52,8 @@ pub(crate) struct Follow {
     deadline: Time,
     quiet_until: Time,
     keep_alive: Span,
+    /// Whether its reader may read the stream for good: pieces from memory are not judged.
+    for_good: bool,
 }
 
 impl Follow {
@@ -74,6 +76,7 @@ impl Follow {
             deadline: read.now + lifetime,
             quiet_until: read.now,
             keep_alive: KEEP_ALIVE,
+            for_good: false,
         }
     }
 
@@ -89,7 +92,9 @@ impl Follow {
             return Ok(self.end(Refusal::plain(StatusCode::NOT_FOUND, format!("no stream at `{}`", self.stream.path))));
         };
         self.stream = stream;
-        match Owner::of(read, &self.stream.path)?.check_read(&self.by, &self.stream.path) {
+        let owner = Owner::of(read, &self.stream.path)?;
+        self.for_good = owner.is_for_good(&self.by);
+        match owner.check_read(read, &self.by, &self.stream.path) {
             Ok(()) => {}
             Err(Error::Refused(refusal)) => return Ok(self.end(refusal)),
             Err(Error::Store(error)) => return Err(error),
@@ -112,7 +117,7 @@ impl Follow {
     /// Serves a notification from memory when the reader stands exactly where it begins.
     pub(crate) fn accept(&mut self, notify: &Notify) -> Option<Next> {
         let fresh = notify.topic == Topic::Stream(self.stream.id) && notify.from == self.at;
-        let ready = self.mode == Mode::LongPoll || self.started.is_some();
+        let ready = self.for_good && (self.mode == Mode::LongPoll || self.started.is_some());
         let bytes = notify.bytes.as_ref().filter(|_| fresh && ready)?;
         self.stream.tail = notify.to;
         let bytes = if self.stream.is_json() { array(bytes) } else { bytes.to_vec() };

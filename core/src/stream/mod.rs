@@ -19,6 +19,7 @@ mod offset;
 pub mod producer;
 mod read;
 mod seal;
+pub(crate) mod shared_state;
 mod sse;
 mod touch;
 mod write;

@@ -22,7 +22,7 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let stream = find(read, path)?;
-    Owner::of(read, path)?.check_read(by, path)?;
+    Owner::of(read, path)?.check_read(read, by, path)?;
     let offsets = request.query_all("offset");
     if offsets.len() > 1 {
         return Err(bad("more than one `offset`"));
@@ -71,7 +71,7 @@ pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     let path = call.stream_path();
     let stream = find(read, path)?;
-    Owner::of(read, path)?.check_read(by, path)?;
+    Owner::of(read, path)?.check_read(read, by, path)?;
     if asleep::wants_look(read, &stream)? {
         read.touch(Touch::Stream(stream.id));
     }

@@ -203,7 +203,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
     match (Owner::of(tx, path)?, kind) {
         (Owner::Nobody, _) | (Owner::Runner(_), Kind::Runner { .. }) => {}
         (Owner::Runner(_), _) => return Ok(Err(format!("the wake stream `{path}` is a runner's"))),
-        (Owner::Members(_) | Owner::Server | Owner::Ingress { .. }, _) => {
+        (Owner::Members(_) | Owner::Shape(..) | Owner::State(_) | Owner::Server | Owner::Ingress { .. }, _) => {
             return Ok(Err(format!("the wake stream `{path}` is the server's")));
         }
         (Owner::Attachment(_), _) => return Ok(Err(format!("the wake stream `{path}` is an attachment's"))),

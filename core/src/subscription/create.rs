@@ -55,7 +55,7 @@ pub(crate) fn create(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     if let Kind::Stream { path } = &asks.kind {
         follow::check_path(tx, path)?;
-        Owner::of(tx, path)?.check_write(by, path)?;
+        Owner::of(tx, path)?.check_unowned(by, path)?;
     }
     let (all, patterns) = tx.asked_for()?;
     if all >= SUBSCRIPTIONS {

@@ -15,7 +15,7 @@ pub(super) fn explicitly(tx: &Tx<'_>, by: &Principal, subscription: &Subscriptio
     if is_own_wake_stream(subscription, path) {
         return Err(invalid("a subscription cannot follow its own wake stream").into());
     }
-    Owner::of(tx, path)?.check_read(by, path)?;
+    Owner::of(tx, path)?.check_read(tx, by, path)?;
     match tx.live_stream(path)? {
         Some(stream) => tx.insert_link(stream.id, subscription.id, Some(stream.tail), Reasons::EXPLICIT)?,
         None => tx.await_path(path, subscription.id)?,
@@ -110,7 +110,7 @@ fn is_own_wake_stream(subscription: &SubscriptionRow, path: &str) -> bool {
 }
 
 fn may_read(tx: &Tx<'_>, by: &Principal, path: &str) -> bool {
-    Owner::of(tx, path).is_ok_and(|owner| owner.check_read(by, path).is_ok())
+    Owner::of(tx, path).is_ok_and(|owner| owner.check_read(tx, by, path).is_ok())
 }
 
 /// How many paths are looked at together.

@@ -1,9 +1,9 @@
-//! Who calls, and what they may do.
+//! Who calls. What they may do is decided in [`permission`].
 
 mod authenticate;
-pub mod permission;
 pub(crate) mod principal;
 
 pub use authenticate::{ApiKeys, Authentication, authenticate};
-pub use permission::Permission;
 pub use principal::Principal;
+
+pub use crate::permission::{self, Permission};

@@ -34,6 +34,9 @@ impl Kind {
 }
 
 impl Principal {
+    /// The kinds that there are.
+    pub const KINDS: [&'static str; 4] = ["user", "agent", "service", "system"];
+
     /// `system:dev-local`, who a development server takes an unnamed caller to be.
     #[must_use]
     pub fn dev_local() -> Self {

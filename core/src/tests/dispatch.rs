@@ -283,11 +283,11 @@ fn a_check_finds_what_is_broken_and_repairs_it() {
     w.put("/_electric/entities/t/a", &json!({ "initialMessage": "one" }));
     let (hook, _) = w.claim();
     assert_eq!(problems(&mut w), Vec::<String>::new());
-    exec(&w, "UPDATE entity SET status = 'idle'");
+    exec(&w, "UPDATE entity SET status = 'idle' WHERE type = 't'");
     mend(&mut w, "not-idle");
     assert_eq!(w.status("/t/a"), "running");
     w.done(&hook);
-    exec(&w, "UPDATE entity SET status = 'running'");
+    exec(&w, "UPDATE entity SET status = 'running' WHERE type = 't'");
     mend(&mut w, "not-running");
     exec(&w, "DELETE FROM link");
     mend(&mut w, "unlinked");

@@ -65,7 +65,7 @@ fn a_manifest_may_not_name_what_may_not_be_called() {
     let result = Ok(Answer { status: 200, headers: Vec::new(), body: manifest.into_bytes() });
     let got = got(w.batch(vec![Command::Outcome { effect, result }]).remove(0));
     assert_eq!((got.status, got.code().as_str()), (400, "INVALID_REQUEST"));
-    assert_eq!(w.get("/_electric/entity-types").json(), json!([]));
+    assert_eq!(w.types(), Vec::<String>::new());
 }
 
 /// The list had the agents' host, entities were spawned, and then it was taken off.

@@ -100,7 +100,9 @@ fn nobody_observes_what_is_not_there_yet() {
 fn a_back_filled_policy_is_checked_like_any_other() {
     let mut w = World::new();
     w.ask("POST", "/_electric/runners", &ALICE, &json!({ "id": "r", "label": "l" }));
-    let mut kind = json!({ "name": "t", "description": "d" });
+    let mut kind = json!({ "name": "t", "description": "d", "permission_grants": [
+        { "subject_kind": "principal", "subject_value": "/principal/user%3Abob", "permission": "manage" },
+    ] });
     w.ask("POST", "/_electric/entity-types", &BOB, &kind);
     w.ask("PUT", "/_electric/entities/t/e", &BOB, &json!({}));
     kind["default_dispatch_policy"] = json!({ "targets": [{ "type": "runner", "runnerId": "r" }] });

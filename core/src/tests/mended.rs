@@ -39,7 +39,7 @@ fn who_is_revived_while_its_target_may_not_be_called_is_not_forgotten() {
     exec(&w, "UPDATE subscription SET url = 'http://10.0.0.5/'");
     exec(
         &w,
-        "UPDATE entity SET policy = '{\"targets\":[{\"type\":\"webhook\",\"url\":\"http://10.0.0.5/\",\"subscription_id\":\"t\"}]}'",
+        "UPDATE entity SET policy = '{\"targets\":[{\"type\":\"webhook\",\"url\":\"http://10.0.0.5/\",\"subscription_id\":\"t\"}]}' WHERE type = 't'",
     );
     assert_eq!(w.post("/_reveille/entities/t/a/revive", &Json::Null).status, 200);
     assert_eq!(problems(&mut w), Vec::<String>::new());

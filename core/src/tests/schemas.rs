@@ -99,7 +99,7 @@ fn of_two_things_wrong_with_a_type_the_earlier_one_is_said() {
             got.body
         );
     }
-    assert_eq!(w.get("/_electric/entity-types").json(), json!([]));
+    assert_eq!(w.types(), Vec::<String>::new());
     let comments = json!({ "comments": { "type": "c", "contract": "comments/v1", "principalColumn": "by" } });
     let got =
         register(&mut w, json!({ "externally_writable_collections": comments, "slash_commands": [{ "name": "a" }] }));

@@ -127,7 +127,7 @@ impl World {
         let policy = json!({ "targets": [{ "type": "webhook", "url": format!("https://agent.test/{name}"), "subscription_id": name }] });
         let got = self.post(
             "/_electric/entity-types",
-            &json!({ "name": name, "description": "d", "default_dispatch_policy": policy }),
+            &json!({ "name": name, "description": "d", "default_dispatch_policy": policy, "permission_grants": everybody() }),
         );
         assert_eq!(got.status, 201, "{}", got.body);
     }
@@ -172,6 +172,13 @@ impl World {
             hook,
             &json!({ "epoch": hook["epoch"], "acks": [{ "path": path, "offset": tail }], "done": true }),
         )
+    }
+
+    /// The names of the types that there are, but for the built-in one.
+    pub(super) fn types(&mut self) -> Vec<String> {
+        let all = self.get("/_electric/entity-types").json();
+        let names = all.as_array().expect("a list").iter().map(|t| t["name"].as_str().unwrap_or("").to_owned());
+        names.filter(|name| name != "principal").collect()
     }
 
     /// The events of a type on a stream.
@@ -222,6 +229,12 @@ pub(super) fn got(turn: Turn) -> Got {
         headers: response.headers,
         body: String::from_utf8(response.body).expect("text"),
     }
+}
+
+/// Grants to whoever calls, of whatever kind, to spawn a type.
+pub(super) fn everybody() -> Json {
+    let grant = |kind: &str| json!({ "subject_kind": "principal_kind", "subject_value": kind, "permission": "spawn" });
+    Principal::KINDS.map(grant).to_vec().into()
 }
 
 /// What the server says of an entity, and why.

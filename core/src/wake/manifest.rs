@@ -1,13 +1,12 @@
 //! What a row of an entity's manifest stands for: a registration, a chain of ticks, a message to be sent. A function of
 //! the row (wake specification, sections 1.9 and 3.5).
 
-use percent_encoding::utf8_percent_encode;
 use serde_json::Value as Json;
 
 use super::condition::{Condition, Op};
 use crate::observe::webhook_sources::FilterName;
 use crate::schedule::cron::{CronError, Spec};
-use crate::tenant::principal::COMPONENT;
+use crate::stream::shared_state;
 use crate::time::{Span, Time};
 
 /// What a row stands for.
@@ -19,6 +18,8 @@ pub struct Entry {
     pub cron: Option<Spec>,
     /// What becomes of the message that the row before may have scheduled.
     pub send: Send,
+    /// The shared state that it names.
+    pub state: Option<String>,
 }
 
 /// A registration that a row asks for.
@@ -91,9 +92,10 @@ pub fn manifest(value: &Json) -> Result<Entry, BadRow> {
         ("schedule", "cron") => ticks(value)?,
         _ => None,
     };
+    let state = shared(kind, value);
     let source = match kind {
         ("child" | "observe", _) => text("entity_url").map(str::to_owned),
-        ("shared-state", _) => text("id").map(shared_state),
+        ("shared-state", _) => state.as_deref().map(shared_state::path),
         _ if cron.is_some() => cron.as_ref().map(|spec| spec.path().to_owned()),
         ("source", kind) => source(kind, value),
         _ => None,
@@ -104,7 +106,18 @@ pub fn manifest(value: &Json) -> Result<Entry, BadRow> {
         (wake.filter, wake.until) = (filter(subscription), until(&subscription["lifetime"])?);
     }
     let send = if kind == ("schedule", "future_send") { scheduled(value) } else { Send::Cancel };
-    Ok(Entry { wake, cron, send })
+    Ok(Entry { wake, cron, send, state })
+}
+
+/// The shared state that a row names.
+fn shared(kind: (&str, &str), value: &Json) -> Option<String> {
+    let text =
+        |value: &Json| value.as_str().filter(|id| !id.is_empty() && id.len() <= LONGEST_STATE).map(str::to_owned);
+    match kind {
+        ("shared-state", _) => text(&value["id"]),
+        ("source", "db") => text(&value["sourceRef"]).or_else(|| text(&value["config"]["id"])),
+        _ => None,
+    }
 }
 
 /// The filter of a subscription to a webhook source.
@@ -133,7 +146,7 @@ fn source(kind: &str, value: &Json) -> Option<String> {
     match kind {
         "entity" => config("entityUrl").or(reference).map(str::to_owned),
         "entities" => reference.map(|reference| format!("/_entities/{reference}")),
-        "db" => reference.map(shared_state),
+        "db" => reference.map(shared_state::path),
         "pgSync" => config("streamUrl").map(str::to_owned),
         "webhook" => config("streamUrl").map(str::to_owned).or_else(|| {
             let bucket = config("bucket").map_or(String::new(), |bucket| format!("/{bucket}"));
@@ -141,11 +154,6 @@ fn source(kind: &str, value: &Json) -> Option<String> {
         }),
         _ => None,
     }
-}
-
-/// The stream of a shared state, as a URL's path names it.
-fn shared_state(id: &str) -> String {
-    format!("/_electric/shared-state/{}", utf8_percent_encode(id, COMPONENT))
 }
 
 fn wanted(source: String, wake: &Json, ticks: bool) -> Option<Wanted> {
@@ -212,6 +220,9 @@ fn scheduled(value: &Json) -> Send {
 
 /// The longest debounce or timeout.
 const LONGEST: Span = Span::secs(365 * 86_400);
+
+/// The longest id of a shared state that belongs to somebody.
+const LONGEST_STATE: usize = 2048;
 
 #[cfg(test)]
 mod tests {

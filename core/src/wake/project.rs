@@ -13,7 +13,7 @@ use crate::http::{Error, Refusal};
 use crate::observe::webhook_sources::{self, FilterName};
 use crate::schedule::ticks;
 use crate::store::{EntityRow, SqlError, Tx};
-use crate::stream::Event;
+use crate::stream::{Event, shared_state};
 use crate::tenant::Principal;
 
 /// Projects the rows of a manifest among the events of an append. A message goes where who asked a route for it may send,
@@ -50,6 +50,7 @@ pub(crate) fn project(
 fn refuse(tx: &Tx<'_>, owner: &EntityRow, key: &str, why: &str) -> Result<(), SqlError> {
     tx.delete_registrations_under(owner.id, key)?;
     scheduled::cancel_under(tx, owner.id, key)?;
+    shared_state::link(tx, owner, key, None)?;
     journal::refused(tx, owner.id, key, why)
 }
 
@@ -65,6 +66,7 @@ fn apply(
     if let Some(spec) = &entry.cron {
         ticks::ensure(tx, spec)?;
     }
+    shared_state::link(tx, owner, key, entry.state.as_deref())?;
     match &entry.wake {
         Some(wanted) => register(tx, owner, key, wanted)?,
         None => tx.delete_registrations_under(owner.id, key)?,

@@ -1,5 +1,7 @@
 //! `POST /_electric/wake` and its undoing (wake specification, section 1.2).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
@@ -10,6 +12,7 @@ use crate::http::{Body, Call, Error, failure};
 use crate::limits::REGISTRATIONS;
 use crate::observe::asleep;
 use crate::observe::webhook_sources;
+use crate::permission::Subject;
 use crate::schedule::cron::Spec;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, MAX_INT, NewRegistration, SqlError, Tx};
@@ -78,7 +81,7 @@ pub(crate) fn unregister(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         return Err(InvalidUnregister.into());
     }
     let Some(entity) = tx.entity(&subscriber)? else { return Ok(Done::nothing()) };
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     match (source, key) {
         (Some(source), _) => tx.delete_registrations_between(entity.id, &source)?,
         (None, Some(key)) => tx.delete_registrations_under(entity.id, &key)?,
@@ -150,7 +153,7 @@ pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<St
 /// Makes a registration on a source, if the caller may write to the subscriber and read the source.
 pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> Result<(), Error> {
     let subscriber = tx.entity(&asked.subscriber)?.ok_or_else(|| NoSubscriber { url: asked.subscriber.clone() })?;
-    permission::check(by, Permission::Write, &subscriber)?;
+    permission::check(tx, by, Permission::Write, &subscriber)?;
     readable(tx, by, source)?;
     if let Some(spec) = Spec::of_path(source) {
         ticks::ensure(tx, &spec)?;
@@ -161,8 +164,8 @@ pub(crate) fn add(tx: &Tx<'_>, by: &Principal, source: &str, asked: &Asked) -> R
 /// Refuses a source that `by` may not read.
 pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), Error> {
     match tx.entity(source)? {
-        Some(entity) => permission::check(by, Permission::Read, &entity),
-        None => Owner::of(tx, source)?.check_read(by, source),
+        Some(entity) => permission::check(tx, by, Permission::Read, &entity),
+        None => Owner::of(tx, source)?.check_read(tx, by, source),
     }
 }
 
@@ -170,11 +173,36 @@ pub(super) fn readable(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<(), 
 pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), SqlError> {
     for registration in tx.registrations_on(&entity.url, 0, MAX_INT, REGISTRATIONS)? {
         let creator = tx.entity_by_id(registration.subscriber)?.and_then(|s| Principal::parse(&s.created_by));
-        if !creator.is_some_and(|c| permission::decide(&c, Permission::Read, &entity.created_by)) {
+        let may = creator.map(|creator| permission::may(tx, &creator, Permission::Read, entity)).transpose()?;
+        if may != Some(true) {
             tx.delete_registration(registration.id)?;
         }
     }
     Ok(())
+}
+
+/// Those whom `subject` means may have lost a source: the registrations of who may not read it any more are forgotten.
+pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Result<(), SqlError> {
+    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    for (registration, creator) in tx.registrations_of_subject(source, subject, REGISTRATIONS)? {
+        let may = match known.get(&creator) {
+            Some(may) => *may,
+            None => Principal::parse(&creator).map(|by| may_read(tx, &by, source)).transpose()?.unwrap_or(false),
+        };
+        if !may {
+            tx.delete_registration(registration)?;
+        }
+        known.insert(creator, may);
+    }
+    Ok(())
+}
+
+fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {
+    match readable(tx, by, source) {
+        Ok(()) => Ok(true),
+        Err(Error::Refused(_)) => Ok(false),
+        Err(Error::Store(error)) => Err(error),
+    }
 }
 
 pub(super) fn put(tx: &Tx<'_>, subscriber: &EntityRow, source: &str, asked: &Asked) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hyper::Method;
 use reveille::Server;
 
 use crate::client::{Client, eventually};
@@ -22,6 +23,10 @@ async fn databases_of_every_version_are_opened() {
         let entity = client.get("/_electric/entities/note/kept").await;
         assert!(entity.text.contains("12345678901234567890") && entity.text.contains("version"), "{entity:?}");
         assert_eq!(client.get("/plain").await.text, "[1,2]");
+        // Before there were grants everybody might spawn every type.
+        let user = [("electric-principal", "user:alice")];
+        let kind = client.request(Method::GET, "/_electric/entity-types/note", &user, "").await;
+        assert_eq!(kind.status, 200, "{kind:?}");
         // What was due while no server ran arrives, and the runner is told.
         eventually("the delayed message", async || client.get("/note/kept/main").await.text.contains("later")).await;
         assert!(client.get("/runners/keeper/wake").await.text.contains("runner:keeper:"));

@@ -131,17 +131,17 @@ fn served(read: &Read<'_>, entity: &EntityRow, end: Offset) -> Result<String, Er
 fn find(read: &Read<'_>, by: &Principal, asked: &Asked) -> Result<(String, StreamRow, Option<EntityRow>), Error> {
     let missing = || NoSource { source: asked.source.clone() };
     if let Some(entity) = read.entity(&asked.source)? {
-        permission::check(by, Permission::Read, &entity)?;
+        permission::check(read, by, Permission::Read, &entity)?;
         let stream = read.stream_by_id(entity.id)?.ok_or_else(missing)?;
         return Ok((entity.url.clone(), stream, Some(entity)));
     }
     if let Some(entity) = asked.source.strip_suffix("/main").map(|url| read.entity(url)).transpose()?.flatten() {
-        permission::check(by, Permission::Read, &entity)?;
+        permission::check(read, by, Permission::Read, &entity)?;
         let stream = read.stream_by_id(entity.id)?.ok_or_else(missing)?;
         return Ok((entity.url.clone(), stream, Some(entity)));
     }
     let stream = read.live_stream(&asked.source)?.ok_or_else(missing)?;
-    Owner::of(read, &stream.path)?.check_read(by, &stream.path)?;
+    Owner::of(read, &stream.path)?.check_read(read, by, &stream.path)?;
     Ok((stream.path.clone(), stream, None))
 }
 

@@ -29,7 +29,7 @@ use crate::time::Time;
 pub(crate) fn explain(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let read = call.store;
     let entity = find(call, read)?;
-    permission::check(call.by()?, Permission::Read, &entity)?;
+    permission::check(read, call.by()?, Permission::Read, &entity)?;
     let asked = event::Asked::of(call.request)?;
     let situated = Situated::of(read, &entity)?;
     let dispatch = situated.dispatch.as_ref();

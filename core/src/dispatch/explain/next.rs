@@ -29,7 +29,7 @@ pub(super) struct Coming {
 pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let read = call.store;
     let entity = find(call, read)?;
-    permission::check(call.by()?, Permission::Read, &entity)?;
+    permission::check(read, call.by()?, Permission::Read, &entity)?;
     let situated = Situated::of(read, &entity)?;
     let last = latest(read, &entity)?;
     let told = words::tell(&situated.situation(read, &entity, &last));

@@ -21,7 +21,7 @@ failure! {
 /// `GET /_reveille/entities/{type}/{id}/journal`: `{"steps"}`, oldest first.
 pub(crate) fn of_entity(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let entity = find(call, call.store)?;
-    permission::check(call.by()?, Permission::Read, &entity)?;
+    permission::check(call.store, call.by()?, Permission::Read, &entity)?;
     Ok(answer(steps(&[(&entity, records(call.store, &entity)?)])))
 }
 
@@ -47,8 +47,10 @@ pub(crate) fn of_wake(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let stream = read.last_trigger(subscription)?.ok_or(UnknownWake)?;
     // Who may not read it is not told that it exists.
     let by = call.by()?;
-    let entity = read.entity_by_id(stream)?.filter(|e| permission::decide(by, Permission::Read, &e.created_by));
-    let entity = entity.ok_or(UnknownWake)?;
+    let entity = read.entity_by_id(stream)?.ok_or(UnknownWake)?;
+    if !permission::may(read, by, Permission::Read, &entity)? {
+        return Err(UnknownWake.into());
+    }
     let mut records = records(read, &entity)?;
     let range = records.iter().find(|r| r.wake.as_ref() == Some(&wake)).map(|r| (r.from, r.to)).ok_or(UnknownWake)?;
     records.retain(|r| r.wake.as_ref() == Some(&wake) || (r.wake.is_none() && range.0 < r.to && r.to <= range.1));

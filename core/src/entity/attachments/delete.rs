@@ -6,7 +6,7 @@ use serde_json::json;
 use super::place::Place;
 use super::{Astray, AttachmentNotFound, check_open};
 use crate::engine::Done;
-use crate::entity::{find, manifest_row};
+use crate::entity::{find_to_write, manifest_row, principal};
 use crate::http::{Call, Error, Response};
 use crate::store::Tx;
 use crate::stream;
@@ -15,8 +15,9 @@ use crate::tenant::{Permission, permission};
 /// Deletes the attachment at the request's path: 200 `{"txid"}`.
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::refuse(&entity, "stripped of attachments")?;
     check_open(&entity)?;
     let place = Place::of(&entity, &call.decoded("attachment")?)?;
     let row = tx.attachment(entity.id, &place.name)?.ok_or(AttachmentNotFound)?;

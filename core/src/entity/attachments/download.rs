@@ -22,7 +22,7 @@ failure! {
 pub(crate) fn download(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, by) = (call.store, call.by()?);
     let entity = find(call, read)?;
-    permission::check(by, Permission::Read, &entity)?;
+    permission::check(read, by, Permission::Read, &entity)?;
     let place = Place::of(&entity, &call.decoded("attachment")?)?;
     let row = read.attachment(entity.id, &place.name)?.ok_or(AttachmentNotFound)?;
     if !row.complete {

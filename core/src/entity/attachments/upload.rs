@@ -9,7 +9,7 @@ use super::form::Upload;
 use super::place::Place;
 use super::{TooMany, check_open, stream_type};
 use crate::engine::Done;
-use crate::entity::{find, manifest_row, raw};
+use crate::entity::{find_to_write, manifest_row, principal, raw};
 use crate::entropy::hex;
 use crate::http::{Call, Error, Response, failure};
 use crate::limits::{ATTACHMENTS, READ};
@@ -26,9 +26,10 @@ failure! {
 /// Attaches the file in the request's form: 201 `{"txid", "attachment"}`, with the row of the manifest.
 pub(crate) fn upload(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
     let upload = Upload::of(call.request)?;
+    principal::refuse(&entity, "given attachments")?;
     check_open(&entity)?;
     let place = Place::of(&entity, &upload.id.clone().unwrap_or_else(|| tx.draw.uuid()))?;
     upload.check_lengths()?;

@@ -66,7 +66,7 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// Refuses to say in the name of an entity that is another's what its shape's server may believe.
 fn check_entity(tx: &Tx<'_>, by: &Principal, options: &Options) -> Result<(), Error> {
     match options.entity().map(|url| tx.entity(url)).transpose()?.flatten() {
-        Some(entity) => permission::check(by, Permission::Write, &entity),
+        Some(entity) => permission::check(tx, by, Permission::Write, &entity),
         None => Ok(()),
     }
 }

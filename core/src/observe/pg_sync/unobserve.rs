@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::engine::Done;
-use crate::entity::{find, manifest_row};
+use crate::entity::{find_to_write, manifest_row, principal};
 use crate::http::{Call, Error, Response};
 use crate::store::Tx;
 use crate::tenant::{Permission, permission};
@@ -13,8 +13,9 @@ use crate::tenant::{Permission, permission};
 /// Takes the observation out of the entity's manifest, and its wake with it: 200 `{"txid"}`, also when there is none.
 pub(crate) fn unobserve(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::refuse(&entity, "unobserved a pg-sync source")?;
     let key = format!("source:pgSync:{}", call.decoded("reference")?);
     let txid = manifest_row::write_row(tx, by, &entity, &key, "delete", None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::catalogue::Contract;
 use super::resolve::{Place, Wish, resolve};
 use crate::engine::Done;
-use crate::entity::{find, manifest_row};
+use crate::entity::{find_to_write, manifest_row, principal};
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
 use crate::store::{EntityRow, Tx};
 use crate::tenant::{Permission, permission};
@@ -38,10 +38,11 @@ failure! {
 /// `PUT`: a subscription, in the place of the one that had its id: 200 `{"txid", "subscription"}`.
 pub(crate) fn subscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
+    let entity = find_to_write(call)?;
     let id = call.decoded("subscription")?;
     let asked = Asked::of(&Body::of(call.request)?)?;
-    permission::check(by, Permission::Write, &entity)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::refuse(&entity, "subscribed to webhook sources")?;
     let catalogue = tx.config.webhook_sources.as_ref().ok_or(NoCatalogue)?;
     let contract = catalogue.contract(&asked.key).ok_or_else(|| UnknownSource { key: asked.key.clone() })?;
     if asked.until.as_ref().is_some_and(|at| Time::parse_iso(at).is_none()) {
@@ -66,8 +67,9 @@ pub(crate) fn subscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 /// `DELETE`: takes a subscription away: 200 `{"txid"}`, also when there is none.
 pub(crate) fn unsubscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
-    let entity = find(call, tx)?;
-    permission::check(by, Permission::Write, &entity)?;
+    let entity = find_to_write(call)?;
+    permission::check(tx, by, Permission::Write, &entity)?;
+    principal::refuse(&entity, "unsubscribed from webhook sources")?;
     let key = key(&call.decoded("subscription")?);
     let txid = manifest_row::write_row(tx, by, &entity, &key, "delete", None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())

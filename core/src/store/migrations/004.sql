@@ -71,3 +71,81 @@ CREATE INDEX membership_by_sleep ON membership (until) WHERE asleep = 1;
 CREATE INDEX member_by_membership ON member (membership);
 UPDATE membership SET until = (SELECT now FROM clock) + 900000;
 INSERT INTO timer (due_at, kind, subject, attempt) SELECT until, 18, id, 0 FROM membership;
+
+-- Who may do what with the entities of a type, and with the type.
+CREATE TABLE type_grant (
+  id INTEGER PRIMARY KEY,
+  type TEXT NOT NULL,
+  permission TEXT NOT NULL,        -- spawn | manage
+  subject_kind TEXT NOT NULL,      -- principal | principal_kind
+  subject TEXT NOT NULL,           -- a principal URL, or a kind of principals
+  created_by TEXT,                 -- principal URL
+  expires_at INTEGER,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX type_grant_by_type ON type_grant (type);
+
+-- Who may do what with an entity, and perhaps with those below it.
+CREATE TABLE entity_grant (
+  id INTEGER PRIMARY KEY,
+  entity INTEGER NOT NULL,         -- on which it was granted
+  permission TEXT NOT NULL,        -- read | write | delete | signal | fork | schedule | spawn | manage
+  subject_kind TEXT NOT NULL,      -- principal | principal_kind
+  subject TEXT NOT NULL,           -- a principal URL, or a kind of principals
+  descendants INTEGER NOT NULL,    -- 1: it reaches everything below
+  copies INTEGER NOT NULL,         -- 1: whatever is spawned below is given a copy of its own
+  created_by TEXT,                 -- principal URL
+  expires_at INTEGER,
+  created_at INTEGER NOT NULL,
+  at INTEGER,                      -- while it spreads: the entity whose children it comes to
+  after INTEGER,                   -- and the last of them that it has reached
+  ended INTEGER NOT NULL           -- 1: it holds no longer, and what it reached is being swept
+) STRICT;
+CREATE INDEX entity_grant_by_entity ON entity_grant (entity);
+CREATE INDEX entity_grant_by_subject ON entity_grant (subject, permission);
+
+-- Where each of them is in effect: on its entity, and on what it reaches.
+CREATE TABLE effective (
+  entity INTEGER NOT NULL,
+  grant INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (entity, grant)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX effective_by_grant ON effective (grant);
+
+-- What is below an entity.
+CREATE TABLE child (
+  parent INTEGER NOT NULL,
+  entity INTEGER NOT NULL,
+  PRIMARY KEY (parent, entity)
+) STRICT, WITHOUT ROWID;
+INSERT INTO child (parent, entity) SELECT p.id, e.id FROM entity e JOIN stream p ON p.path = e.parent || '/main';
+
+-- What belongs to whom, but for the built-in principals, who see everything without.
+CREATE TABLE owned (
+  owner TEXT NOT NULL,             -- principal URL
+  entity INTEGER NOT NULL,
+  PRIMARY KEY (owner, entity)
+) STRICT, WITHOUT ROWID;
+INSERT INTO owned (owner, entity) SELECT created_by, id FROM entity WHERE created_by NOT IN
+  ('/principal/system%3Adev-local', '/principal/system%3Aframework', '/principal/system%3Aauth-sync');
+
+-- Which entities a shared state belongs to.
+CREATE TABLE shared_state (
+  entity INTEGER NOT NULL,
+  key TEXT NOT NULL,               -- of its manifest
+  state TEXT NOT NULL,             -- the id of the state
+  PRIMARY KEY (entity, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shared_state_by_state ON shared_state (state);
+
+-- Before there were grants everybody might do everything with every type: what was registered then stays so.
+INSERT INTO type_grant (id, type, permission, subject_kind, subject, expires_at, created_at)
+  SELECT c.serial + row_number() OVER (ORDER BY t.name, k.kind), t.name, 'manage', 'principal_kind', k.kind, NULL, c.now
+  FROM entity_type t, clock c, (SELECT 'user' AS kind UNION SELECT 'agent' UNION SELECT 'service' UNION SELECT 'system') k;
+UPDATE clock SET serial = serial + (SELECT count(*) FROM type_grant);
+
+-- The built-in type of principals.
+INSERT INTO entity_type (name, definition, schemas, revision, created_at, updated_at)
+  SELECT 'principal', '{"description":"built-in principal entity","creation_schema":null,"inbox_schemas":{"update_identity":{"type":"object","properties":{"identity":{"type":"object","properties":{"kind":{"type":"string","enum":["user","agent","service","system"]},"id":{"type":"string"},"key":{"type":"string"},"url":{"type":"string"},"display_name":{"type":"string"},"email":{"type":"string"},"avatar_url":{"type":"string"},"auth_provider":{"type":"string"},"auth_subject":{"type":"string"},"claims":{"type":"object"},"created_at":{"type":"string"},"updated_at":{"type":"string"}},"required":["kind","id","key","url","updated_at"],"additionalProperties":false}},"required":["identity"],"additionalProperties":false}},"state_schemas":{"identity":{"type":"object","properties":{"kind":{"type":"string","enum":["user","agent","service","system"]},"id":{"type":"string"},"key":{"type":"string"},"url":{"type":"string"},"display_name":{"type":"string"},"email":{"type":"string"},"avatar_url":{"type":"string"},"auth_provider":{"type":"string"},"auth_subject":{"type":"string"},"claims":{"type":"object"},"created_at":{"type":"string"},"updated_at":{"type":"string"}},"required":["kind","id","key","url","updated_at"],"additionalProperties":false}}}', NULL, 1, now, now FROM clock;

@@ -7,6 +7,7 @@ mod content;
 mod cron;
 mod forms;
 mod globs;
+mod grants;
 mod json;
 mod offsets;
 mod producers;

@@ -235,4 +235,4 @@ const ROWS: &str = "
       d.slowed_until, EXISTS (SELECT 1 FROM dead_letter x WHERE x.subscription = d.id)))
     FROM entity e JOIN stream st ON st.id = e.id
     LEFT JOIN (SELECT s.*, l.stream, l.acked FROM link l JOIN subscription s ON s.id = l.subscription WHERE s.plain = 0) d
-      ON d.stream = e.id";
+      ON d.stream = e.id WHERE e.type <> 'principal'";

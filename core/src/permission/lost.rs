@@ -1,0 +1,32 @@
+//! What follows when a grant to read an entity ends: whoever was told of it by that grant alone is told no more.
+
+use super::{Permission, Subject, may};
+use crate::observe::members;
+use crate::store::{EntityRow, SqlError, Tx};
+use crate::stream::shared_state;
+use crate::tenant::Principal;
+use crate::wake;
+
+/// Those whom `subject` means may have lost an entity: it leaves their membership streams, and their wakes and
+/// subscriptions leave it.
+pub(super) fn lost(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<(), SqlError> {
+    members::changed(tx, entity)?;
+    wake::register::forget_lost(tx, subject, &entity.url)?;
+    for state in tx.states_of(entity.id)? {
+        wake::register::forget_lost(tx, subject, &shared_state::path(&state))?;
+    }
+    unfollow(tx, subject, entity)
+}
+
+/// What clients have subscribed to follows only what its owner may read.
+fn unfollow(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<(), SqlError> {
+    for subscription in tx.subscriptions_of(entity.id)?.iter().filter(|s| s.plain) {
+        let owner = tx.asked(subscription.id)?.and_then(|asked| Principal::parse(&asked.owner));
+        if let Some(owner) = owner.filter(|owner| subject.means(owner))
+            && !may(tx, &owner, Permission::Read, entity)?
+        {
+            tx.delete_link(entity.id, subscription.id)?;
+        }
+    }
+    Ok(())
+}
