@@ -1,4 +1,5 @@
-// Rows are the budget: what each command may write, a table row or an index entry each, beside the commit row.
+// Rows are the budget: what each command may write, a table row or an index entry each, beside the commit row. One of them
+// is the change log's for each entity or runner that changes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -42,9 +43,9 @@ test('commands stay within their rows', async (t) => {
   const wake = { subscriberUrl: parent.url, condition: 'runFinished' }
 
   cost('spawn', 9, await w.put(entity('plain'), { args: { a: 1 }, tags: { a: '1' } }))
-  cost('spawn with a policy', 9, await w.put(entity('hooked'), { dispatch_policy: hook.policy }))
-  cost('spawn with a first message', 9 + 4, await w.put(entity('told'), { dispatch_policy: hook.policy, initialMessage: 1 }))
-  cost('spawn with a parent and a wake', 9 + 4, await w.put(entity('child'), { parent: parent.url, wake }))
+  cost('spawn with a policy', 10, await w.put(entity('hooked'), { dispatch_policy: hook.policy }))
+  cost('spawn with a first message', 10 + 4, await w.put(entity('told'), { dispatch_policy: hook.policy, initialMessage: 1 }))
+  cost('spawn with a parent and a wake', 10 + 4, await w.put(entity('child'), { parent: parent.url, wake }))
 
   cost('send to nobody', 4, await w.post(`${entity('plain')}/send`, { payload: 1 }))
   cost('send to a webhook', 4, await w.post(`${entity('child')}/send`, { payload: 1 }))
@@ -71,22 +72,22 @@ test('commands stay within their rows', async (t) => {
   const callback = (body) => w.post(new URL(notified.json.callback).pathname, body, { headers: { authorization: `Bearer ${notified.json.claimToken}` } })
   cost('claim callback of a runner', 4, await callback({ epoch: 1, wakeId: notified.json.wakeId }))
   cost('heartbeat of a claim', 1, await callback({ epoch: 1 }))
-  cost('done by a runner', 5, await callback({ epoch: 1, acks: notified.json.streams, done: true }))
+  cost('done by a runner', 6, await callback({ epoch: 1, acks: notified.json.streams, done: true }))
 
   // From its second wake on, an entity's journal files the one before.
   cost('send to a runner again', 4, await w.post(`${entity('pulled')}/send`, { payload: 2 }))
   const [next] = await runner.tail()
-  const again = cost('claim by a runner, and the wake before is filed', 4, await runner.tryClaim(next))
+  const again = cost('claim by a runner, and the wake before is filed', 5, await runner.tryClaim(next))
   const ended = { epoch: 2, acks: again.json.streams, done: true }
   const headers = { authorization: `Bearer ${again.json.claimToken}` }
-  cost('done by a runner again', 5, await w.post(new URL(again.json.callback).pathname, ended, { headers }))
+  cost('done by a runner again', 6, await w.post(new URL(again.json.callback).pathname, ended, { headers }))
   const observed = await w.spawn(w.name, 'observed', { dispatch_policy: hook.policy, initialMessage: 1 })
   await w.observe(observed.url, path, { on: 'change' })
   const busy = await w.woken(hook, (body) => body.entity.url === observed.url)
   await busy.claim()
   cost('append that emits a wake to who is awake', 2 + 12, await w.post(path, [change('note', 'n', {})]))
   await busy.done([{ path: busy.body.streamPath, offset: await w.tail(busy.body.streamPath) }])
-  cost('heartbeat of a runner', 1, await w.post(`/_electric/runners/${runner.id}/heartbeat`, { lease_ms: 1_000 }))
+  cost('heartbeat of a runner', 2, await w.post(`/_electric/runners/${runner.id}/heartbeat`, { lease_ms: 1_000 }))
   cost('read', 0, await w.get(`${path}?offset=-1`))
 
   for (const id of ['plain', 'hooked', 'told', 'child']) await w.delete(entity(id))

@@ -31,7 +31,7 @@ pub(crate) fn check_type(read: &Read<'_>, by: &Principal, asked: Permission, kin
 }
 
 /// Whether `by` may do something with a type.
-fn may_type(read: &Read<'_>, by: &Principal, asked: Permission, kind: &str) -> Result<bool, SqlError> {
+pub(crate) fn may_type(read: &Read<'_>, by: &Principal, asked: Permission, kind: &str) -> Result<bool, SqlError> {
     let known = Facts { owner: None, grants: &[], now: read.now };
     if decide(by, asked, &known).allows() {
         return Ok(true);

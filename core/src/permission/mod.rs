@@ -14,7 +14,7 @@ mod lost;
 pub(crate) mod spread;
 pub(crate) mod type_grants;
 
-pub(crate) use check::{check, check_type, may};
+pub(crate) use check::{check, check_type, may, may_type};
 pub use decide::{Decision, Facts, Held, Permission, Subject, decide};
 pub(crate) use grants::TooManyGrants;
 pub(crate) use grants::{Asked, ENTITY_FORM, TYPE_FORM};

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
+use super::Scope;
 use crate::store::{Change, Columns, EntityRow, EntityTypeRow, Read, RunnerRow, SchemaSet, SqlError, Table};
 
 /// A table as it is asked for.
@@ -335,21 +336,39 @@ impl<'r> Projector<'r> {
             Table::EntityTypes => read.entity_type(key)?.map(|kind| kind.columns()),
             Table::Runners => read.runner(key)?.map(|runner| runner.columns()),
             Table::RunnerDiagnostics => read.runner(key)?.and_then(|runner| runner.diagnostics_columns()),
+            Table::Users => read.entity(key)?.and_then(|entity| entity.user_columns()),
+            Table::EffectivePermissions => read.effective_columns(key)?,
             _ => None,
         };
         Ok(columns.map(|columns| Row::of(spec, columns)))
     }
 
-    /// Rows after one, each with its place in the order of the table: an entity's is its row id, another's is its number.
-    /// Of runners, those of an owner.
-    pub(super) fn page(&self, spec: &Spec, owner: &str, after: i64) -> Result<Vec<(i64, Row)>, SqlError> {
-        let read = self.read;
+    /// Rows after one, each with its place in the order of the table: a row id, or where there are few rows, their number.
+    /// Some are left out that somebody does not see.
+    pub(super) fn page(&self, spec: &Spec, scope: &Scope, after: i64) -> Result<Vec<(i64, Row)>, SqlError> {
+        let (read, owner) = (self.read, &scope.url);
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let seen = usize::try_from(after).unwrap_or(usize::MAX);
         let page: Vec<(i64, Columns)> = match spec.table {
-            Table::Entities => {
+            Table::Entities if scope.by.is_system() => {
                 let all = read.entities_after(after, PAGE)?;
                 all.iter().map(|e| Ok((e.id, self.entity(e)?))).collect::<Result<_, SqlError>>()?
             }
+            Table::Entities => {
+                let mut page = Vec::with_capacity(PAGE);
+                for id in read.readable_after(&scope.by, after, limit)? {
+                    if let Some(entity) = read.entity_by_id(id)? {
+                        page.push((id, self.entity(&entity)?));
+                    }
+                }
+                page
+            }
+            Table::Users => {
+                let all = read.principals_after(after, limit)?;
+                all.iter().map(|e| (e.id, e.user_columns().unwrap_or_default())).collect()
+            }
+            Table::EffectivePermissions if scope.by.is_system() => read.effective_after(after, limit)?,
+            Table::EffectivePermissions => read.effective_for(&scope.by, after, limit)?,
             Table::EntityTypes => {
                 let all = read.entity_types_from(seen, PAGE)?;
                 (after + 1..).zip(all.iter().map(EntityTypeRow::columns)).collect()

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::columns::{Projector, Row, rolled_back};
 use super::filter::Budget;
-use super::{Scope, Shape, answer};
+use super::{Past, Scope, Shape, answer};
 use crate::limits::{SHAPE_ANSWER, SHAPE_BEHIND};
 use crate::store::{Change, Read, Since, SqlError};
 
@@ -42,15 +42,16 @@ pub(super) fn since(read: &Read<'_>, shape: &Shape, from: i64) -> Result<Option<
     let (projector, budget) = (Projector::new(read), Budget::default());
     let (mut messages, mut bytes) = (Vec::new(), 0);
     let mut at = last;
-    for (key, changes) in in_order(&changes) {
+    let past = shape.scope.past(read, &changes)?;
+    for (key, changes) in touched(read, shape, &changes, &past)? {
         let first = changes.first().map_or(last, |change| change.txid);
         // A commit is told whole: all rows that it was the first to touch.
         if bytes >= SHAPE_ANSWER && first > at_most(&messages) {
             at = first - 1;
             break;
         }
-        let now = projector.row(shape.spec, key)?;
-        let told = tell(read, shape, now, &changes, &budget)?;
+        let now = projector.row(shape.spec, &key)?;
+        let told = tell(read, shape, now, &changes, &past, &budget)?;
         bytes += told.as_ref().map_or(0, |(_, size)| *size);
         messages.extend(told.map(|(message, _)| (first, message)));
     }
@@ -63,18 +64,45 @@ fn at_most(messages: &[(i64, Json)]) -> i64 {
     messages.last().map_or(0, |(first, _)| *first)
 }
 
-/// The changes of each row, the rows in the order in which they were first touched.
-fn in_order(changes: &[Change]) -> Vec<(&str, Vec<&Change>)> {
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut rows: Vec<(&str, Vec<&Change>)> = Vec::new();
+/// What each row was touched by, the rows in the order in which they were first touched: changes of its own, and of grants
+/// by which its reader sees it.
+fn touched<'c>(
+    read: &Read<'_>,
+    shape: &Shape,
+    changes: &'c [Change],
+    past: &Past,
+) -> Result<Vec<(String, Vec<&'c Change>)>, SqlError> {
+    let mut rows = InOrder::default();
     for change in changes {
-        let place = *places.entry(&change.key).or_insert_with(|| {
-            rows.push((&change.key, Vec::new()));
-            rows.len() - 1
-        });
-        rows[place].1.push(change);
+        if change.table == shape.spec.table {
+            rows.add(change.key.clone(), change);
+        }
+        for on in past.of(change) {
+            for key in shape.scope.rows_on(read, shape.spec, on)? {
+                rows.add(key, change);
+            }
+        }
     }
-    rows
+    Ok(rows.rows)
+}
+
+#[derive(Default)]
+struct InOrder<'c> {
+    places: BTreeMap<String, usize>,
+    rows: Vec<(String, Vec<&'c Change>)>,
+}
+
+impl<'c> InOrder<'c> {
+    fn add(&mut self, key: String, change: &'c Change) {
+        let place = *self.places.entry(key.clone()).or_insert_with(|| {
+            self.rows.push((key, Vec::new()));
+            self.rows.len() - 1
+        });
+        let changes = &mut self.rows[place].1;
+        if !changes.iter().any(|known| std::ptr::eq(*known, change)) {
+            changes.push(change);
+        }
+    }
 }
 
 /// What is told of one row, and how long that is.
@@ -83,11 +111,13 @@ fn tell(
     shape: &Shape,
     now: Option<Row>,
     changes: &[&Change],
+    past: &Past,
     budget: &Budget,
 ) -> Result<Option<(Json, usize)>, SqlError> {
     let spec = shape.spec;
-    let (before, known) = rolled_back(spec, now.clone(), changes.iter().copied());
-    let saw = before.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
+    let (before, known) =
+        rolled_back(spec, now.clone(), changes.iter().copied().filter(|change| change.table == spec.table));
+    let saw = before.as_ref().map_or(Ok(false), |row| shape.saw(read, row, past, budget))?;
     let sees = now.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
     let (operation, row, changed): (_, _, Box<dyn Fn(usize) -> bool>) = match (saw, sees, &before, &now) {
         (true, true, Some(before), Some(now)) if known => {

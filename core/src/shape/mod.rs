@@ -25,7 +25,7 @@ use crate::store::{Read, SqlError};
 
 use ask::{Ask, Start};
 pub(crate) use poll::Poll;
-use scope::Scope;
+use scope::{Past, Scope};
 
 /// A shape: which rows of which table, as whom, told how.
 #[derive(Clone, Debug)]
@@ -40,6 +40,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Whether a row, as it was, was in it at an earlier commit.
+    fn saw(&self, read: &Read<'_>, row: &columns::Row, past: &Past, budget: &filter::Budget) -> Result<bool, SqlError> {
+        let passes = self.filter.as_ref().is_none_or(|filter| filter.lets_in(row, budget));
+        Ok(passes && self.scope.saw(read, self.spec, row, past)?)
+    }
+
     /// Whether a row is in it.
     fn sees(&self, read: &Read<'_>, row: &columns::Row, budget: &filter::Budget) -> Result<bool, SqlError> {
         let passes = self.filter.as_ref().is_none_or(|filter| filter.lets_in(row, budget));

@@ -1,7 +1,14 @@
-//! Who sees which rows (electric shapes, section 2.3).
+//! Who sees which rows, now and before (electric shapes, section 2.3).
+//!
+//! What somebody sees follows from the row and from grants, and both are in the log. A grant that was in effect on an entity
+//! at a commit, and what that makes seen, is worked out like a row: from what is in effect now, less what has come since,
+//! and with what has gone.
+
+use std::collections::BTreeMap;
 
 use super::columns::{Row, Spec};
-use crate::store::{Read, SqlError, Table};
+use crate::permission::{Permission, Subject};
+use crate::store::{Change, Columns, Read, SqlError, Table};
 use crate::tenant::Principal;
 
 /// As whom a shape is read.
@@ -11,6 +18,11 @@ pub(super) struct Scope {
     /// Its URL.
     pub(super) url: String,
 }
+
+/// What somebody held of grants at an earlier commit, as far as that has changed since: by what a grant is on (an entity's
+/// URL, a type's name) and by its key, whether it was in effect.
+#[derive(Debug, Default)]
+pub(super) struct Past(BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Scope {
     pub(super) fn of(by: &Principal) -> Self {
@@ -25,27 +37,127 @@ impl Scope {
     /// The tables whose changes may change what is seen of one.
     pub(super) fn tables(table: Table) -> &'static [Table] {
         match table {
-            Table::Entities => &[Table::Entities],
-            Table::EntityTypes => &[Table::EntityTypes],
+            Table::Entities => &[Table::Entities, Table::EffectivePermissions],
+            Table::EntityTypes => &[Table::EntityTypes, Table::TypeGrants],
             Table::Runners => &[Table::Runners],
             Table::RunnerDiagnostics => &[Table::RunnerDiagnostics],
             Table::Users => &[Table::Users],
             Table::EffectivePermissions => &[Table::EffectivePermissions],
-            Table::DispatchState => &[Table::DispatchState],
-            Table::WakeNotifications => &[Table::WakeNotifications],
-            Table::ConsumerClaims => &[Table::ConsumerClaims],
+            Table::DispatchState => &[Table::DispatchState, Table::EffectivePermissions],
+            Table::WakeNotifications => &[Table::WakeNotifications, Table::EffectivePermissions],
+            Table::ConsumerClaims => &[Table::ConsumerClaims, Table::EffectivePermissions],
             Table::TypeGrants => &[],
         }
     }
 
-    /// Whether a row is seen.
-    pub(super) fn sees(&self, _read: &Read<'_>, spec: &Spec, row: &Row) -> Result<bool, SqlError> {
+    /// Whether a row is seen now.
+    pub(super) fn sees(&self, read: &Read<'_>, spec: &Spec, row: &Row) -> Result<bool, SqlError> {
+        let text = |column| row.get(spec, column).unwrap_or("");
+        match spec.table {
+            Table::Runners | Table::RunnerDiagnostics => Ok(text("owner_principal") == self.url),
+            Table::Users => Ok(true),
+            _ if self.by.is_system() => Ok(true),
+            Table::Entities => self.reads(read, text("url")),
+            Table::EntityTypes => self.spawns(read, text("name")),
+            Table::EffectivePermissions => {
+                Ok(self.is_meant(text("subject_kind"), text("subject_value"))
+                    && self.reads(read, text("entity_url"))?)
+            }
+            _ => self.reads(read, text("entity_url")),
+        }
+    }
+
+    /// Whether a row, as it was, was seen at the commit that `past` is of.
+    pub(super) fn saw(&self, read: &Read<'_>, spec: &Spec, row: &Row, past: &Past) -> Result<bool, SqlError> {
+        let text = |column| row.get(spec, column).unwrap_or("");
+        match spec.table {
+            Table::Runners | Table::RunnerDiagnostics => Ok(text("owner_principal") == self.url),
+            Table::Users => Ok(true),
+            _ if self.by.is_system() => Ok(true),
+            Table::Entities => self.did_read(read, text("url"), past),
+            Table::EntityTypes => past.held(text("name"), &read.type_grant_keys(text("name"), &self.by)?),
+            Table::EffectivePermissions => Ok(self.is_meant(text("subject_kind"), text("subject_value"))
+                && self.did_read(read, text("entity_url"), past)?),
+            _ => self.did_read(read, text("entity_url"), past),
+        }
+    }
+
+    fn reads(&self, read: &Read<'_>, url: &str) -> Result<bool, SqlError> {
+        let entity = read.entity(url)?;
+        entity.map_or(Ok(false), |entity| crate::permission::may(read, &self.by, Permission::Read, &entity))
+    }
+
+    fn spawns(&self, read: &Read<'_>, kind: &str) -> Result<bool, SqlError> {
+        crate::permission::may_type(read, &self.by, Permission::Spawn, kind)
+    }
+
+    fn did_read(&self, read: &Read<'_>, url: &str, past: &Past) -> Result<bool, SqlError> {
+        let Some(entity) = read.entity(url)? else { return Ok(false) };
+        if entity.created_by == self.url {
+            return Ok(true);
+        }
+        past.held(url, &read.reading_keys(entity.id, &self.by)?)
+    }
+
+    /// The keys of the rows of a table that are seen, or not, by grants on something.
+    pub(super) fn rows_on(&self, read: &Read<'_>, spec: &Spec, on: &str) -> Result<Vec<String>, SqlError> {
         Ok(match spec.table {
-            Table::Runners | Table::RunnerDiagnostics => row.get(spec, "owner_principal") == Some(&self.url),
-            Table::Users | Table::EntityTypes => true,
-            _ if self.by.is_system() => true,
-            Table::Entities => row.get(spec, "created_by") == Some(&self.url),
-            _ => false,
+            Table::Entities | Table::EntityTypes => vec![on.to_owned()],
+            Table::EffectivePermissions => match read.entity(on)? {
+                Some(entity) => read.effective_keys(entity.id, &self.by)?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
         })
+    }
+
+    fn is_meant(&self, kind: &str, value: &str) -> bool {
+        Subject::parse(kind, value).is_some_and(|subject| subject.means(&self.by))
+    }
+
+    /// What has changed of the grants that are for this principal and make something seen.
+    pub(super) fn past(&self, read: &Read<'_>, changes: &[Change]) -> Result<Past, SqlError> {
+        let mut past = Past::default();
+        if self.by.is_system() {
+            return Ok(past);
+        }
+        for change in changes.iter().filter(|c| matches!(c.table, Table::EffectivePermissions | Table::TypeGrants)) {
+            let known = match (&change.before, change.table) {
+                (Some(before), _) => Some(before.clone()),
+                (None, Table::TypeGrants) => read.type_grant_columns(&change.key)?,
+                (None, _) => read.effective_columns(&change.key)?,
+            };
+            // A grant that has come and gone since is told by its going.
+            let Some(columns) = known else { continue };
+            if let Some(on) = self.makes_seen(&columns) {
+                past.0.entry(on).or_default().entry(change.key.clone()).or_insert(change.before.is_some());
+            }
+        }
+        Ok(past)
+    }
+
+    /// What a grant makes this principal see, if anything.
+    fn makes_seen(&self, grant: &Columns) -> Option<String> {
+        let text = |name: &str| grant.get(name).and_then(|value| value.as_str());
+        let shows = matches!(text("permission"), Some("read" | "manage" | "spawn"));
+        let on = text("entity_url").filter(|_| text("permission") != Some("spawn")).or(text("type"))?;
+        let meant = self.is_meant(text("subject_kind")?, text("subject_value")?);
+        (shows && meant).then(|| on.to_owned())
+    }
+}
+
+impl Past {
+    /// What a change gives or takes: the URL of an entity, or the name of a type.
+    pub(super) fn of(&self, change: &Change) -> impl Iterator<Item = &str> {
+        let key = &change.key;
+        self.0.iter().filter(move |(_, grants)| grants.contains_key(key)).map(|(on, _)| on.as_str())
+    }
+
+    /// Whether any grant on something was in effect, when those are that now are.
+    #[allow(clippy::unnecessary_wraps, reason = "it ends what asks the store")]
+    fn held(&self, on: &str, now: &[String]) -> Result<bool, SqlError> {
+        let changed = self.0.get(on);
+        let had = changed.is_some_and(|changed| changed.values().any(|was| *was));
+        Ok(had || now.iter().any(|key| changed.is_none_or(|changed| !changed.contains_key(key))))
     }
 }

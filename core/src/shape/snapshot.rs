@@ -23,17 +23,22 @@ pub(super) fn read(read: &Read<'_>, shape: &Shape, at: i64, within: i64) -> Resu
 pub(super) fn go_on(read: &Read<'_>, shape: &Shape, handle: &str, at: i64, within: i64) -> Result<Response, SqlError> {
     let since = read.changes_since(at, &[shape.spec.table])?;
     let moved = match &since {
-        Since::Known(changes) => shape.spec.table != Table::Entities && !changes.is_empty(),
+        Since::Known(changes) => is_counted(shape.spec.table) && !changes.is_empty(),
         Since::Forgotten => true,
     };
     if moved || at > read.commit()? { answer::gone(read, shape, handle) } else { self::read(read, shape, at, within) }
+}
+
+/// Whether the rows of a table have no ids.
+fn is_counted(table: Table) -> bool {
+    matches!(table, Table::EntityTypes | Table::Runners | Table::RunnerDiagnostics)
 }
 
 fn rows(read: &Read<'_>, shape: &Shape, within: i64, budget: &Budget) -> Result<Rows, SqlError> {
     let projector = Projector::new(read);
     let (mut messages, mut bytes, mut looks, mut after) = (Vec::new(), 0, 0, within);
     loop {
-        let page = projector.page(shape.spec, &shape.scope.url, after)?;
+        let page = projector.page(shape.spec, &shape.scope, after)?;
         let last = page.len() < PAGE;
         for (place, row) in page {
             after = place;

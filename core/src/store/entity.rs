@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::change::{columns, tenant};
+use super::change::{columns, tenant, timestamp};
 use super::effective::readable;
 use super::schema_set::SchemaSet;
 use super::{Columns, Read, Row, SqlError, Table, Tx};
-use crate::entity::Status;
+use crate::entity::{Status, principal};
 use crate::tenant::Principal;
 use crate::time::Time;
 
@@ -99,6 +99,17 @@ impl EntityRow {
         ])
     }
 
+    /// The user that it is the principal of, as clients see that.
+    pub(crate) fn user_columns(&self) -> Option<Columns> {
+        let user = Principal::parse(&self.url).filter(|user| self.kind == principal::TYPE && user.kind() == "user")?;
+        Some(columns([
+            ("tenant_id", tenant()),
+            ("id", Some(user.id().to_owned())),
+            ("created_at", timestamp(self.created_at)),
+            ("updated_at", timestamp(self.created_at)),
+        ]))
+    }
+
     pub(super) fn from(row: Row<'_>) -> Result<Self, SqlError> {
         let status = row.text(3)?;
         Ok(Self {
@@ -150,6 +161,16 @@ impl Read<'_> {
         )
     }
 
+    /// The principal entities of users after one, in the order in which they came to be.
+    pub(crate) fn principals_after(&self, id: i64, limit: i64) -> Result<Vec<EntityRow>, SqlError> {
+        self.all(
+            select!("WHERE e.type = 'principal' AND e.url >= '/principal/user%3A' AND e.url < '/principal/user%3B' AND e.id > ?1 \
+                     ORDER BY e.id LIMIT ?2"),
+            &[id.into(), limit.into()],
+            EntityRow::from,
+        )
+    }
+
     /// The entities that a principal may read and that pass the filter, newest first.
     pub(crate) fn readable_entities(
         &self,
@@ -183,6 +204,9 @@ impl Tx<'_> {
     /// Writes a new entity, and what it is found by: its parent, and who created it.
     pub(crate) fn insert_entity(&self, e: &EntityRow) -> Result<(), SqlError> {
         self.log_new(Table::Entities, &e.url)?;
+        if e.user_columns().is_some() {
+            self.log_new(Table::Users, &e.url)?;
+        }
         if let Some(parent) = &e.parent {
             let path = format!("{parent}/main");
             let sql = "INSERT INTO child (parent, entity) SELECT p.id, ?2 FROM stream p WHERE p.path = ?1";

@@ -1,7 +1,8 @@
 //! Grants on types.
 
+use super::change::columns;
 use super::entity_grant::{held, wire_time};
-use super::{Read, Row, SqlError, Tx};
+use super::{Columns, Read, Row, SqlError, Table, Tx};
 use crate::permission::Held;
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -56,8 +57,34 @@ impl Read<'_> {
     }
 }
 
+impl Read<'_> {
+    /// A grant on a type, as the change log has it.
+    pub(crate) fn type_grant_columns(&self, id: &str) -> Result<Option<Columns>, SqlError> {
+        let grant = id.parse().map_or(Ok(None), |id| self.type_grant(id))?;
+        Ok(grant.map(|grant| {
+            columns([
+                ("type", Some(grant.kind)),
+                ("permission", Some(grant.held.permission.as_str().to_owned())),
+                ("subject_kind", Some(grant.held.subject.kind().to_owned())),
+                ("subject_value", Some(grant.held.subject.value().to_owned())),
+            ])
+        }))
+    }
+
+    /// The keys of the grants by which a principal sees a type.
+    pub(crate) fn type_grant_keys(&self, kind: &str, by: &Principal) -> Result<Vec<String>, SqlError> {
+        self.all(
+            "SELECT id FROM type_grant g WHERE g.type = ?1 AND g.subject IN (?2, ?3) \
+             AND g.subject_kind = CASE g.subject WHEN ?3 THEN 'principal_kind' ELSE 'principal' END",
+            &[kind.into(), (&by.url()).into(), by.kind().into()],
+            |row| Ok(row.int(0)?.to_string()),
+        )
+    }
+}
+
 impl Tx<'_> {
     pub(crate) fn insert_type_grant(&self, g: &TypeGrant) -> Result<(), SqlError> {
+        self.log_new(Table::TypeGrants, &g.id.to_string())?;
         self.write(
             "INSERT INTO type_grant (id, type, permission, subject_kind, subject, created_by, expires_at, created_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -75,6 +102,8 @@ impl Tx<'_> {
     }
 
     pub(crate) fn delete_type_grant(&self, id: i64) -> Result<(), SqlError> {
+        let key = id.to_string();
+        self.log_write(Table::TypeGrants, &key, self.type_grant_columns(&key)?, None)?;
         self.write("DELETE FROM type_grant WHERE id = ?1", &[id.into()])
     }
 }

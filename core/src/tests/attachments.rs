@@ -36,7 +36,7 @@ fn an_entity_has_so_many_attachments_and_no_more_whoever_tells_of_them() {
     exec(
         &w,
         "INSERT INTO attachment (entity, name, complete, astray, mime) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
-         SELECT e.id, 'n' || i, 1, 1, 'text/plain' FROM n JOIN entity e",
+         SELECT e.id, 'n' || i, 1, 1, 'text/plain' FROM n JOIN entity e WHERE e.url = '/t/a'",
     );
     assert_eq!(attach(&mut w, "last", "x").status, 201);
     let streams = w.engine.sql().number("SELECT count(*) FROM stream");

@@ -38,7 +38,7 @@ fn append(w: &mut World, key: &str) {
 /// What each entity was told, in order: which registration's wake, about what.
 fn told(w: &World) -> Vec<(i64, String)> {
     let sql = "SELECT json_group_array(json_array(json_extract(data, '$.key'), json_extract(data, '$.value.changes[0].key'))) \
-               FROM (SELECT CAST(n.data AS TEXT) data FROM entry n JOIN entity e ON e.id = n.stream ORDER BY e.id, n.end) WHERE json_extract(data, '$.type') = 'wake'";
+               FROM (SELECT CAST(n.data AS TEXT) data FROM entry n JOIN entity e ON e.id = n.stream WHERE e.type = 't' ORDER BY e.id, n.end) WHERE json_extract(data, '$.type') = 'wake'";
     let all: Vec<(String, String)> = serde_json::from_str(&w.engine.sql().text(sql)).expect("a list");
     let registration = |key: &str| key.split('-').nth(1).and_then(|n| n.parse().ok()).expect("a number");
     all.into_iter().map(|(key, about)| (registration(&key), about)).collect()

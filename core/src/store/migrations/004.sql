@@ -146,6 +146,12 @@ INSERT INTO type_grant (id, type, permission, subject_kind, subject, expires_at,
   FROM entity_type t, clock c, (SELECT 'user' AS kind UNION SELECT 'agent' UNION SELECT 'service' UNION SELECT 'system') k;
 UPDATE clock SET serial = serial + (SELECT count(*) FROM type_grant);
 
+-- The entities that are principals, for the table of users.
+CREATE INDEX entity_of_principal ON entity (id) WHERE type = 'principal';
+
+-- Grants by their numbers, in which clients read them.
+CREATE INDEX effective_by_id ON effective (id);
+
 -- The built-in type of principals.
 INSERT INTO entity_type (name, definition, schemas, revision, created_at, updated_at)
   SELECT 'principal', '{"description":"built-in principal entity","creation_schema":null,"inbox_schemas":{"update_identity":{"type":"object","properties":{"identity":{"type":"object","properties":{"kind":{"type":"string","enum":["user","agent","service","system"]},"id":{"type":"string"},"key":{"type":"string"},"url":{"type":"string"},"display_name":{"type":"string"},"email":{"type":"string"},"avatar_url":{"type":"string"},"auth_provider":{"type":"string"},"auth_subject":{"type":"string"},"claims":{"type":"object"},"created_at":{"type":"string"},"updated_at":{"type":"string"}},"required":["kind","id","key","url","updated_at"],"additionalProperties":false}},"required":["identity"],"additionalProperties":false}},"state_schemas":{"identity":{"type":"object","properties":{"kind":{"type":"string","enum":["user","agent","service","system"]},"id":{"type":"string"},"key":{"type":"string"},"url":{"type":"string"},"display_name":{"type":"string"},"email":{"type":"string"},"avatar_url":{"type":"string"},"auth_provider":{"type":"string"},"auth_subject":{"type":"string"},"claims":{"type":"object"},"created_at":{"type":"string"},"updated_at":{"type":"string"}},"required":["kind","id","key","url","updated_at"],"additionalProperties":false}}}', NULL, 1, now, now FROM clock;
