@@ -9,6 +9,7 @@ const json = { 'content-type': 'application/json' }
 const plain = { 'content-type': 'text/plain' }
 const closing = { 'stream-closed': 'true' }
 const users = { subject_kind: 'principal_kind', subject_value: 'user', permission: 'spawn' }
+const carol = { subject_kind: 'principal', subject_value: '/principal/user%3Acarol', permission: 'read' }
 const as = (principal) => ({ 'electric-principal': principal })
 const bearer = (token) => ({ authorization: `Bearer ${token}` })
 const producer = (id, epoch, seq) => ({ 'producer-id': id, 'producer-epoch': `${epoch}`, 'producer-seq': `${seq}` })
@@ -80,7 +81,7 @@ export const chapters = {
     await s.say(200, 'HEAD', `${entities}/task/child`)
     await s.say(404, 'GET', `${entities}/task/nobody`)
     await s.say(401, 'GET', `${entities}/task/parent`, undefined, as('user:bob'))
-    await s.say(201, 'POST', `${entities}/task/parent/grants`, { ...users, permission: 'read', propagation: 'descendants' })
+    await s.say(201, 'POST', `${entities}/task/parent/grants`, { ...carol, propagation: 'descendants' })
     await s.say(200, 'GET', `${entities}/task/parent/grants`)
     await s.say(200, 'GET', `${entities}/task/child`, undefined, as('user:carol'))
     await s.say(200, 'GET', entities, undefined, as('user:carol'))
