@@ -206,7 +206,7 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
         (Owner::Members(_) | Owner::Shape(..) | Owner::State(_) | Owner::Server, _) => {
             return Ok(Err(format!("the wake stream `{path}` is the server's")));
         }
-        (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
+        (Owner::Entity(_) | Owner::Part(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
     }
     Ok(match tx.stream(path)? {
         None => Ok(make_wake_stream(tx, path)?),
