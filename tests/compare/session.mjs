@@ -8,6 +8,8 @@ const runners = '/_electric/runners'
 const json = { 'content-type': 'application/json' }
 const plain = { 'content-type': 'text/plain' }
 const closing = { 'stream-closed': 'true' }
+const users = { subject_kind: 'principal_kind', subject_value: 'user', permission: 'spawn' }
+const carol = { subject_kind: 'principal', subject_value: '/principal/user%3Acarol', permission: 'read' }
 const as = (principal) => ({ 'electric-principal': principal })
 const bearer = (token) => ({ authorization: `Bearer ${token}` })
 const producer = (id, epoch, seq) => ({ 'producer-id': id, 'producer-epoch': `${epoch}`, 'producer-seq': `${seq}` })
@@ -45,7 +47,7 @@ export const chapters = {
   },
 
   async types(s) {
-    await s.say(201, 'POST', types, { name: 'task', description: 'A task' })
+    await s.say(201, 'POST', types, { name: 'task', description: 'A task', permission_grants: [users] })
     await s.say(201, 'POST', types, {
       name: 'note',
       description: 'Größe 1.50, 😀',
@@ -64,7 +66,13 @@ export const chapters = {
     await s.say(400, 'POST', types, { name: 5, description: [], extra: true })
     await s.say(400, 'POST', types, '{"name":')
     await s.say(400, 'POST', types, { name: '_mine', description: 'x' })
-    await s.say(501, 'POST', types, { name: 'granted', description: 'x', permission_grants: [{ subject_kind: 'principal', subject_value: 'user:bob', permission: 'spawn' }] })
+    const bob = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'manage', expires_at: '2999-01-01' }
+    await s.say(201, 'POST', types, { name: 'granted', description: 'x', permission_grants: [bob] })
+    await s.say(200, 'GET', `${types}/granted/grants`, undefined, as('user:bob'))
+    await s.say(401, 'POST', `${types}/granted/grants`, users, as('user:alice'))
+    await s.say(201, 'POST', `${types}/granted/grants`, users, as('user:bob'))
+    await s.say(404, 'DELETE', `${types}/granted/grants/999999`, undefined, as('user:bob'))
+    await s.say(200, 'GET', types, undefined, as('user:carol'))
   },
 
   async entities(s) {
@@ -80,6 +88,12 @@ export const chapters = {
     await s.say(200, 'HEAD', `${entities}/task/child`)
     await s.say(404, 'GET', `${entities}/task/nobody`)
     await s.say(401, 'GET', `${entities}/task/parent`, undefined, as('user:bob'))
+    await s.say(201, 'POST', `${entities}/task/parent/grants`, { ...carol, propagation: 'descendants' })
+    await s.say(200, 'GET', `${entities}/task/parent/grants`)
+    await s.say(200, 'GET', `${entities}/task/child`, undefined, as('user:carol'))
+    await s.say(200, 'GET', entities, undefined, as('user:carol'))
+    await s.say(200, 'GET', `${entities}/principal/user:carol`, undefined, as('user:carol'))
+    await s.say(401, 'GET', `${entities}/principal/user:carol`, undefined, as('user:dave'))
     await s.say(401, 'GET', entities, undefined, as('nonsense'))
     await s.advance(1)
     await s.say(201, 'PUT', `${entities}/task/later`, {})

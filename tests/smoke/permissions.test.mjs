@@ -167,7 +167,7 @@ test('what the server owns, nobody writes', async (t) => {
   const members = await w.post('/_electric/observations/entities/ensure-stream', { tags: { p: w.name } }, alice)
   await w.runner(`${w.name}-r`, alice)
   const unborn = `/principal/user%3A${w.name}`
-  const owned = [`${url}/main`, cron.json.streamUrl, members.json.streamUrl, `/runners/${w.name}-r/wake`, `${unborn}/main`, `/principal/user:${w.name}/main`]
+  const owned = [`${url}/main`, `${url}/attachments/a`, cron.json.streamUrl, members.json.streamUrl, `/runners/${w.name}-r/wake`, `${unborn}/main`, `/principal/user:${w.name}/main`]
   for (const path of owned) {
     for (const by of [alice, bob, {}]) {
       for (const method of ['PUT', 'POST', 'DELETE']) {

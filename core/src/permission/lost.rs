@@ -8,24 +8,25 @@ use crate::tenant::Principal;
 use crate::wake;
 
 /// Those whom `subject` means may have lost an entity: it leaves their membership streams, and their wakes and
-/// subscriptions leave it.
-pub(super) fn lost(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<(), SqlError> {
+/// subscriptions leave it. Gives how many wakes that were.
+pub(super) fn lost(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<usize, SqlError> {
     members::changed(tx, entity)?;
-    wake::register::forget_lost(tx, subject, &entity.url)?;
+    let mut forgotten = wake::register::forget_lost(tx, subject, &entity.url)?;
     for state in tx.states_of(entity.id)? {
-        wake::register::forget_lost(tx, subject, &shared_state::path(&state))?;
+        forgotten += wake::register::forget_lost(tx, subject, &shared_state::path(&state))?;
     }
-    unfollow(tx, subject, entity)
+    unfollow(tx, subject, entity)?;
+    Ok(forgotten)
 }
 
 /// What clients have subscribed to follows only what its owner may read.
 fn unfollow(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<(), SqlError> {
-    for subscription in tx.subscriptions_of(entity.id)?.iter().filter(|s| s.plain) {
-        let owner = tx.asked(subscription.id)?.and_then(|asked| Principal::parse(&asked.owner));
-        if let Some(owner) = owner.filter(|owner| subject.means(owner))
+    for url in tx.followers(entity.id)? {
+        let owner = Principal::parse(&url).filter(|owner| subject.means(owner));
+        if let Some(owner) = owner
             && !may(tx, &owner, Permission::Read, entity)?
         {
-            tx.delete_link(entity.id, subscription.id)?;
+            tx.delete_links_of_owner(entity.id, &url)?;
         }
     }
     Ok(())

@@ -8,7 +8,7 @@
 use super::lost::lost;
 use super::{Asked, Permission, TooManyGrants};
 use crate::http::Error;
-use crate::limits::GRANTS;
+use crate::limits::{GRANTS, REGISTRATIONS};
 use crate::observe::members;
 use crate::store::{EntityGrant, EntityRow, Place, SqlError, TimerKind, Tx};
 use crate::tenant::Principal;
@@ -108,15 +108,19 @@ fn reach(tx: &Tx<'_>, grant: &EntityGrant, entity: &EntityRow) -> Result<(), Sql
 /// Takes the rows of a grant that has ended away, and what followed from them.
 fn sweep(tx: &Tx<'_>, grant: &EntityGrant) -> Result<(), SqlError> {
     let chunk = tx.reached_by(grant.id, 0, tx.config.fan_out)?;
-    for entity in &chunk {
-        tx.delete_effective(*entity, grant.id)?;
+    let mut forgotten = 0;
+    for id in &chunk {
+        tx.delete_effective(*id, grant.id)?;
         if grant.held.permission.allows(Permission::Read)
-            && let Some(entity) = tx.entity_by_id(*entity)?
+            && let Some(entity) = tx.entity_by_id(*id)?
         {
-            lost(tx, &grant.held.subject, &entity)?;
+            forgotten += lost(tx, &grant.held.subject, &entity)?;
+        }
+        if forgotten > REGISTRATIONS {
+            break;
         }
     }
-    if chunk.len() < tx.config.fan_out {
+    if chunk.len() < tx.config.fan_out && forgotten <= REGISTRATIONS {
         return tx.delete_entity_grant(grant.id);
     }
     tx.arm(tx.now, TimerKind::GrantSpreads, grant.id)

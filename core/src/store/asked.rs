@@ -37,6 +37,15 @@ impl Read<'_> {
         })
     }
 
+    /// Those whose subscriptions follow a stream.
+    pub(crate) fn followers(&self, stream: i64) -> Result<Vec<String>, SqlError> {
+        self.all(
+            "SELECT DISTINCT a.owner FROM link l JOIN asked a ON a.subscription = l.subscription WHERE l.stream = ?1",
+            &[stream.into()],
+            |row| Ok(row.text(0)?.to_owned()),
+        )
+    }
+
     /// How many subscriptions clients have made, and how many of them have a pattern.
     pub(crate) fn asked_for(&self) -> Result<(i64, i64), SqlError> {
         let count = "SELECT (SELECT count(*) FROM asked), (SELECT count(*) FROM pattern)";

@@ -137,6 +137,14 @@ impl Tx<'_> {
         self.write("DELETE FROM link WHERE stream = ?1 AND subscription = ?2", &[stream.into(), subscription.into()])
     }
 
+    /// What a principal (a URL) has subscribed to follows a stream no longer.
+    pub(crate) fn delete_links_of_owner(&self, stream: i64, owner: &str) -> Result<(), SqlError> {
+        self.write(
+            "DELETE FROM link WHERE stream = ?1 AND subscription IN (SELECT subscription FROM asked WHERE owner = ?2)",
+            &[stream.into(), owner.into()],
+        )
+    }
+
     /// A stream is gone: nobody follows it.
     pub(crate) fn delete_links_to(&self, stream: i64) -> Result<(), SqlError> {
         self.write("DELETE FROM link WHERE stream = ?1", &[stream.into()])

@@ -164,24 +164,14 @@ impl Read<'_> {
         )
     }
 
-    /// The registrations on a source whose subscribers were created by those whom `subject` means, with these.
-    pub(crate) fn registrations_of_subject(
-        &self,
-        source: &str,
-        subject: &Subject,
-        limit: usize,
-    ) -> Result<Vec<(i64, String)>, SqlError> {
-        let urls = subject.urls();
+    /// Those whom `subject` means and whose entities observe a source, and how many registrations they have there.
+    pub(crate) fn observers(&self, source: &str, subject: &Subject) -> Result<Vec<(String, usize)>, SqlError> {
         self.all(
-            "SELECT r.id, s.created_by FROM registration r JOIN entity s ON s.id = r.subscriber WHERE r.source = ?1 \
-             AND CASE ?2 WHEN 'principal' THEN s.created_by = ?3 ELSE substr(s.created_by, 1, length(?3)) = ?3 END LIMIT ?4",
-            &[
-                source.into(),
-                subject.kind().into(),
-                (&urls).into(),
-                i64::try_from(limit).unwrap_or(i64::MAX).into(),
-            ],
-            |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+            "SELECT s.created_by, count(*) FROM registration r JOIN entity s ON s.id = r.subscriber WHERE r.source = ?1 \
+             AND CASE ?2 WHEN 'principal' THEN s.created_by = ?3 ELSE substr(s.created_by, 1, length(?3)) = ?3 END \
+             GROUP BY s.created_by",
+            &[source.into(), subject.kind().into(), (&subject.urls()).into()],
+            |row| Ok((row.text(0)?.to_owned(), usize::try_from(row.int(1)?).unwrap_or(usize::MAX))),
         )
     }
 
@@ -259,6 +249,14 @@ impl Tx<'_> {
         self.write(
             "DELETE FROM registration WHERE subscriber = ?1 AND source = ?2",
             &[subscriber.into(), source.into()],
+        )
+    }
+
+    /// Deletes what the entities of a creator (a principal URL) hold on a source.
+    pub(crate) fn delete_registrations_of(&self, source: &str, creator: &str) -> Result<(), SqlError> {
+        self.write(
+            "DELETE FROM registration WHERE source = ?1 AND (SELECT e.created_by FROM entity e WHERE e.id = registration.subscriber) = ?2",
+            &[source.into(), creator.into()],
         )
     }
 

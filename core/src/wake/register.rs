@@ -1,7 +1,5 @@
 //! `POST /_electric/wake` and its undoing (wake specification, section 1.2).
 
-use std::collections::BTreeMap;
-
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
@@ -182,19 +180,17 @@ pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), Sq
 }
 
 /// Those whom `subject` means may have lost a source: the registrations of who may not read it any more are forgotten.
-pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Result<(), SqlError> {
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
-    for (registration, creator) in tx.registrations_of_subject(source, subject, REGISTRATIONS)? {
-        let may = match known.get(&creator) {
-            Some(may) => *may,
-            None => Principal::parse(&creator).map(|by| may_read(tx, &by, source)).transpose()?.unwrap_or(false),
-        };
-        if !may {
-            tx.delete_registration(registration)?;
+/// Gives how many.
+pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Result<usize, SqlError> {
+    let mut forgotten = 0;
+    for (creator, registrations) in tx.observers(source, subject)? {
+        let may = Principal::parse(&creator).map(|by| may_read(tx, &by, source)).transpose()?;
+        if may != Some(true) {
+            tx.delete_registrations_of(source, &creator)?;
+            forgotten += registrations;
         }
-        known.insert(creator, may);
     }
-    Ok(())
+    Ok(forgotten)
 }
 
 fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {

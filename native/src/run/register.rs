@@ -22,17 +22,32 @@ pub(super) enum Registered {
 /// Registers the runner, and the type with a default dispatch policy to it. What else a type has is kept.
 pub(super) async fn register(client: &Client, args: &Args) -> Result<Registered, Failure> {
     let runner = args.runner();
-    client.post("/_electric/runners", &json!({ "id": runner, "label": args.label(), "kind": "local" })).await?;
+    let body = json!({ "id": runner, "label": args.label(), "kind": "local" });
+    let owner = client.post("/_electric/runners", &body).await?.json()["owner_principal"].clone();
     let existing = match client.get(&format!("/_electric/entity-types/{}", encoded(&args.entity_type))).await {
         Ok(answer) => Some(answer.json()),
         Err(Failure::Refused { status: 404, .. }) => None,
         Err(failure) => return Err(failure),
     };
     let (found, body) = judge(existing.as_ref(), &args.entity_type, &runner);
-    if let Some(body) = body {
+    if let Some(mut body) = body {
+        if found == Registered::New {
+            body["permission_grants"] = grants(&owner);
+        }
         client.post("/_electric/entity-types", &body).await?;
     }
     Ok(found)
+}
+
+/// A new type may be spawned by everybody, and registered again by who registered it.
+fn grants(owner: &Json) -> Json {
+    let kinds = ["user", "agent", "service", "system"];
+    let spawn = kinds.map(|kind| ("principal_kind", json!(kind), "spawn"));
+    let all = spawn.into_iter().chain([("principal", owner.clone(), "manage")]);
+    all.map(
+        |(kind, value, permission)| json!({ "subject_kind": kind, "subject_value": value, "permission": permission }),
+    )
+    .collect()
 }
 
 /// What to send, if anything.

@@ -69,7 +69,9 @@ async fn a_production_server_calls_its_own_machine_only_when_told_to() {
     let (server, client) = serve(directory.path(), &["LOCALHOST".to_owned(), address.to_string()]).await;
     for (id, host) in ["localhost", "127.0.0.1", "127.1"].into_iter().enumerate() {
         let url = format!("http://{host}:{port}/agent");
-        let answer = ask(&client, Method::POST, types, json!({ "name": "t", "serve_endpoint": url })).await;
+        let mine = json!({ "subject_kind": "principal_kind", "subject_value": "user", "permission": "manage" });
+        let kind = json!({ "name": "t", "serve_endpoint": url, "permission_grants": [mine] });
+        let answer = ask(&client, Method::POST, types, kind).await;
         assert_eq!(answer.status, 201, "{url}: {answer:?}");
         assert!(requests.recv_timeout(PATIENCE).unwrap().starts_with("PUT /agent "));
         let entity = format!("/_electric/entities/t/e{id}");

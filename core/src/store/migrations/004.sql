@@ -142,8 +142,10 @@ CREATE INDEX shared_state_by_state ON shared_state (state);
 
 -- Before there were grants everybody might do everything with every type: what was registered then stays so.
 INSERT INTO type_grant (id, type, permission, subject_kind, subject, expires_at, created_at)
-  SELECT c.serial + row_number() OVER (ORDER BY t.name, k.kind), t.name, 'manage', 'principal_kind', k.kind, NULL, c.now
-  FROM entity_type t, clock c, (SELECT 'user' AS kind UNION SELECT 'agent' UNION SELECT 'service' UNION SELECT 'system') k;
+  SELECT c.serial + 4 * (SELECT count(*) FROM entity_type b WHERE b.name < t.name) + k.n, t.name, 'manage', 'principal_kind', k.kind,
+    NULL, c.now
+  FROM entity_type t, clock c, (SELECT 1 AS n, 'user' AS kind UNION SELECT 2, 'agent' UNION SELECT 3, 'service'
+    UNION SELECT 4, 'system') k;
 UPDATE clock SET serial = serial + (SELECT count(*) FROM type_grant);
 
 -- The entities that are principals, for the table of users.

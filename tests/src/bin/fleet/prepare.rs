@@ -13,7 +13,8 @@ use crate::name::{Runner, TYPE, entity};
 /// Makes all that there is before the first message. Entities go to the runners in turn.
 pub(crate) async fn prepare(fleet: &Arc<Fleet>) -> Result<()> {
     let mut connection = fleet.server.connect().await?;
-    let kind = json!({ "name": TYPE, "description": "of the fleet" });
+    let users = json!({ "subject_kind": "principal_kind", "subject_value": "user", "permission": "spawn" });
+    let kind = json!({ "name": TYPE, "description": "of the fleet", "permission_grants": [users] });
     connection.expect(Ask::post("/_electric/entity-types", &kind)).await?;
     for runner in (0..fleet.size.runners).map(Runner) {
         let body = json!({ "id": runner.id(), "label": "of the fleet" });
