@@ -64,6 +64,7 @@ pub(super) fn schedules(c: &mut Cluster) -> Option<Op> {
         assert_eq!(got.status, 200, "{}", got.body);
         c.delayed.retain(|d| d.of != Some((owner, id)));
         c.rewrite(owner, id);
+        c.doubt_itself(owner, id);
         observes(c, owner, chain, Condition::Change, format!("schedule:{id}"), terms);
     };
     Some(Op::ask(format!("{url} schedules {id}: {body}"), ("PUT", &path), &[], &body, settle))

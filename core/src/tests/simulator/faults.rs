@@ -4,7 +4,7 @@ use super::super::world::World;
 use super::agents::{Answers, answer};
 use super::cluster::Cluster;
 use super::host::Op;
-use super::steps;
+use super::{shapes, steps};
 use crate::{Command, Span};
 
 pub(super) fn a_moment_passes(c: &mut Cluster) {
@@ -39,7 +39,7 @@ pub(super) fn crash(c: &mut Cluster) {
     c.note("the server goes down, and comes back".to_owned());
     let world = std::mem::replace(&mut c.world, World::new());
     c.world = world.restart();
-    c.shape.crash();
+    shapes::crash(c);
     c.lost.append(&mut c.flights);
     c.lost.append(&mut c.hung);
     c.failed_commits = 0;

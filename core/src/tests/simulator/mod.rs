@@ -31,7 +31,7 @@ mod told;
 mod watchers;
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use cluster::{Cluster, Trail};
 
@@ -74,10 +74,7 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         live(seed);
         return;
     }
-    let mut heard = BTreeSet::new();
-    for seed in 1..=asked("REVEILLE_SEEDS").unwrap_or(SEEDS) {
-        heard.append(&mut live(seed).heard);
-    }
+    let heard = live_all(asked("REVEILLE_SEEDS").unwrap_or(SEEDS));
     let refused = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
     let besides = ["DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED", "NOT_DEAD", "FORK_IN_PROGRESS"];
     let slow = [
@@ -111,6 +108,18 @@ fn one_seed_is_one_history() {
     let [once, again, other] = [1, 1, 2].map(|seed| live(seed).fingerprint);
     assert_eq!(once, again);
     assert_ne!(once, other);
+}
+
+/// Lives through the histories of all seeds, every other one in a thread of its own. Gives what was met in them.
+#[allow(clippy::disallowed_methods, reason = "histories know nothing of each other")]
+fn live_all(seeds: u64) -> BTreeSet<String> {
+    let live_some = |first| (first..=seeds).step_by(2).flat_map(|seed| live(seed).heard).collect::<BTreeSet<_>>();
+    std::thread::scope(|scope| {
+        let odd = scope.spawn(|| live_some(1));
+        let mut heard = live_some(2);
+        heard.append(&mut odd.join().unwrap_or_else(|why| resume_unwind(why)));
+        heard
+    })
 }
 
 /// A number that whoever runs the tests asks for.

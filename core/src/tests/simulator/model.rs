@@ -5,7 +5,7 @@ use super::members::{self, Tags};
 use super::registrations::Change;
 use crate::dispatch::Budget;
 use crate::entity::Status;
-use crate::limits::{DELIVERIES, FETCH_SLACK, FETCH_TIME, LEASE};
+use crate::limits::{DELIVERIES, FAN_OUT, FETCH_SLACK, FETCH_TIME, LEASE};
 use crate::{Span, Time};
 
 pub(super) struct Entity {
@@ -305,8 +305,24 @@ impl Cluster {
 
     /// What a schedule was is undone, as far as it observes.
     pub(super) fn unschedule(&mut self, owner: usize, id: &str) {
+        self.doubt_itself(owner, id);
         let key = format!("schedule:{id}");
         self.registrations.retain(|r| r.subscriber != owner || r.key != key);
+    }
+
+    /// A row of a manifest takes the place of a registration that waits for such rows. Where an append is told a few at a
+    /// time, it may be gone before its turn comes.
+    pub(super) fn doubt_itself(&mut self, owner: usize, id: &str) {
+        let it = &mut self.entities[owner];
+        let (key, source) = (format!("schedule:{id}"), it.url.clone());
+        let mut held = self.registrations.iter().filter(|r| r.subscriber == owner && r.key == key);
+        if self.world.engine.config().fan_out == FAN_OUT || !held.any(|r| r.source == source) {
+            return;
+        }
+        let row = Row { source, timeout: false, changes: vec![format!("manifest {key}")] };
+        if let Some(at) = it.wakes.iter().rposition(|owed| *owed == row) {
+            it.perhaps.push(it.wakes.remove(at));
+        }
     }
 
     /// A row of a manifest is written.

@@ -151,6 +151,15 @@ pub(super) fn answers_too_late(c: &mut Cluster) -> Option<Op> {
     Some(Op::of("the shape answers too late", Command::Outcome { effect, result }, |_| {}))
 }
 
+/// The server that asked is gone; the next one asks at once.
+pub(super) fn crash(c: &mut Cluster) {
+    let asks = c.shape.question.is_some();
+    let asked = c.shape.late.drain(..).chain(c.shape.question.take());
+    c.shape.lost.extend(asked.map(|question| question.id));
+    let due = format!("SELECT count(*) FROM timer WHERE kind = 16 AND due_at <= {}", c.world.now.as_millis());
+    assert!(!asks || c.world.engine.sql().number(&due) > 0, "what was asked of the shape is not asked again at once");
+}
+
 fn heard(c: &mut Cluster, means: Means) {
     match means {
         Means::Nothing => {}
@@ -205,15 +214,10 @@ impl Shape {
         self.late.iter().chain(&self.question).map(|question| question.ends).min()
     }
 
-    /// Timers have run: no answer that comes later is heard.
+    /// Timers have run: no answer that comes later is heard, and the host of a late one is later still.
     pub(super) fn lapse(&mut self, now: Time) {
-        self.late.extend(self.question.take_if(|question| question.over <= now));
-    }
-
-    /// The server that asked is gone.
-    pub(super) fn crash(&mut self) {
-        let asked = self.late.drain(..).chain(self.question.take());
-        self.lost.extend(asked.map(|question| question.id));
+        let given_up = self.question.take_if(|question| question.over <= now);
+        self.late.extend(given_up.map(|question| Question { ends: now + Span::secs(5), ..question }));
     }
 
     /// Whether all that has changed was read.
