@@ -13,8 +13,6 @@ use crate::tenant::{Permission, Principal, permission};
 pub(crate) enum Owner {
     /// An entity's main stream.
     Entity(Box<EntityRow>),
-    /// Another stream of an entity's: an attachment.
-    Part(Box<EntityRow>),
     /// A runner's wake stream, and the principal URL of the runner's owner.
     Runner(String),
     /// A membership stream, and whom it is for.
@@ -39,11 +37,6 @@ impl Owner {
             && let Some(entity) = read.entity(url)?
         {
             return Ok(Self::Entity(Box::new(entity)));
-        }
-        if let Some((url, _)) = path.rsplit_once("/attachments/")
-            && let Some(entity) = read.entity(url)?
-        {
-            return Ok(Self::Part(Box::new(entity)));
         }
         if let Some(id) = path.strip_prefix("/runners/").and_then(|rest| rest.strip_suffix("/wake"))
             && let Some(runner) = read.runner(id)?
@@ -75,13 +68,9 @@ impl Owner {
     /// Whether `by` may read it.
     pub(crate) fn check_read(&self, read: &Read<'_>, by: &Principal, path: &str) -> Result<(), Error> {
         match self {
-<<<<<<< HEAD
             Self::Entity(entity) | Self::Attachment(Some(entity)) => {
                 permission::check(read, by, Permission::Read, entity)
             }
-=======
-            Self::Entity(entity) | Self::Part(entity) => permission::check(read, by, Permission::Read, entity),
->>>>>>> grants
             Self::State(id) if shared_state::may(read, by, Permission::Read, id)? => Ok(()),
             Self::State(_) => Err(shared_state::denied("read")),
             Self::Nobody | Self::Server | Self::Ingress { shown: true } => Ok(()),
@@ -97,15 +86,10 @@ impl Owner {
     /// Whether what `by` may read they may read for good, and not by a grant that ends.
     pub(super) fn is_for_good(&self, by: &Principal) -> bool {
         match self {
-<<<<<<< HEAD
             Self::Entity(entity) => by.is_system() || entity.created_by == by.url(),
-            Self::State(_) | Self::Shape(..) | Self::Attachment(_) => by.is_system(),
+            Self::Attachment(Some(entity)) => by.is_system() || entity.created_by == by.url(),
+            Self::State(_) | Self::Shape(..) | Self::Attachment(None) => by.is_system(),
             Self::Runner(_) | Self::Members(_) | Self::Server | Self::Ingress { .. } | Self::Nobody => true,
-=======
-            Self::Entity(entity) | Self::Part(entity) => by.is_system() || entity.created_by == by.url(),
-            Self::State(_) | Self::Shape(..) => by.is_system(),
-            Self::Runner(_) | Self::Members(_) | Self::Server | Self::Nobody => true,
->>>>>>> grants
         }
     }
 

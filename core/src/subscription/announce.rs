@@ -206,12 +206,8 @@ fn wake_stream(tx: &Tx<'_>, path: &str, kind: &Kind) -> Result<Result<StreamRow,
         (Owner::Members(_) | Owner::Shape(..) | Owner::State(_) | Owner::Server | Owner::Ingress { .. }, _) => {
             return Ok(Err(format!("the wake stream `{path}` is the server's")));
         }
-<<<<<<< HEAD
         (Owner::Attachment(_), _) => return Ok(Err(format!("the wake stream `{path}` is an attachment's"))),
         (Owner::Entity(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
-=======
-        (Owner::Entity(_) | Owner::Part(_), _) => return Ok(Err(format!("the wake stream `{path}` is an entity's"))),
->>>>>>> grants
     }
     Ok(match tx.stream(path)? {
         None => Ok(make_wake_stream(tx, path)?),
