@@ -44,7 +44,12 @@ test('what is chosen is what the entity has, wherever it is shown', async (t) =>
   assert.deepEqual(listed.sandbox, sandbox)
   const ensured = await w.post('/_electric/observations/entities/ensure-stream', { tags: { w: w.name } })
   assert.equal(ensured.status, 200, ensured.text)
-  const [member] = await w.read(ensured.json.streamUrl)
+  const member = await w.eventually(async () => {
+    await w.advance(0) // Where there are many entities they are gone through a chunk at a time.
+    const [member] = await w.read(ensured.json.streamUrl)
+    assert.ok(member)
+    return member
+  })
   assert.deepEqual(member.value.sandbox, sandbox)
   await w.send(url, 'go')
   const [event] = await w.read(`/runners/${one}/wake`)

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
+import { iso } from '../harness/observer.mjs'
 import { world } from '../harness/world.mjs'
 
 const SHAPE = '/_electric/electric/v1/shape'
@@ -230,6 +231,115 @@ test('each sees what is theirs', async (t) => {
   }
   const answer = await ask(w, mine(w, { handle, offset }), 'user:alice')
   assert.deepEqual(told(answer).map(([operation, value]) => [operation, value.url]), [['update', alices.url]])
+})
+
+test('an entity comes and goes with the permission to read it', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const parent = await w.spawn(w.name, 'parent', {}, { as: 'user:alice' })
+  const child = await w.spawn(w.name, 'child', { parent: parent.url }, { as: 'user:alice' })
+  const bob = 'user:bob'
+  let at = await snapshot(w, mine(w), bob)
+  assert.deepEqual(at.rows, [])
+  const step = async (query = {}) => {
+    const answer = await ask(w, mine(w, { handle: at.handle, offset: at.offset, ...query }), bob)
+    assert.equal(answer.status, 200, answer.text)
+    at = { ...at, offset: answer.headers['electric-offset'] }
+    return told(answer).map(([operation, value]) => [operation, value.url, Object.keys(value).length])
+  }
+  const grants = `/_electric/entities${parent.url}/grants`
+  const give = async (permission, more) => {
+    const body = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission, ...more }
+    const answer = await w.post(grants, body, { as: 'user:alice' })
+    assert.equal(answer.status, 201, answer.text)
+    return answer.json.id
+  }
+  await give('write')
+  assert.deepEqual(await step(), [], 'to write is not to read')
+  const waiting = step({ live: 'true', cursor: '' })
+  await w.settle()
+  const read = await give('read', { propagation: 'descendants' })
+  assert.deepEqual(await waiting, [['insert', parent.url, 15], ['insert', child.url, 15]])
+  const tag = (entity, key) => w.post(`/_electric/entities${entity.url}/tags/${key}`, { value: 'v' }, { as: 'user:alice' })
+  await tag(child, 'seen')
+  await w.advance(1)
+  assert.deepEqual((await step()).map(([operation, url]) => [operation, url]), [['update', child.url]])
+  // Lost, and changed before that was asked: it is gone, and nothing of it is told.
+  await tag(child, 'unseen')
+  await w.delete(`${grants}/${read}`, { as: 'user:alice' })
+  await w.advance(0)
+  assert.deepEqual((await step()).sort(), [['delete', child.url, 2], ['delete', parent.url, 2]])
+  await tag(child, 'later')
+  assert.deepEqual(await step(), [])
+  // Given for a while; what has come and gone between two questions was never there.
+  const until = iso((await w.now()) + 60_000)
+  await give('manage', { expires_at: until })
+  assert.deepEqual(await step(), [['insert', parent.url, 15]])
+  await w.advance(60_000)
+  assert.deepEqual(await step(), [['delete', parent.url, 2]])
+  await w.delete(`${grants}/${await give('read')}`, { as: 'user:alice' })
+  await w.advance(0)
+  assert.deepEqual(await step(), [])
+})
+
+test('effective permissions are shown to whom they are for', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const bob = `user:${w.name}`
+  const { url } = await w.spawn(w.name, 'a')
+  const query = { table: 'entity_effective_permissions', where: 'entity_url = $1', 'params[1]': url }
+  let [his, all, others] = await Promise.all([bob, undefined, 'user:eve'].map((as) => snapshot(w, query, as)))
+  assert.deepEqual([his.rows, all.rows, others.rows], [[], [], []])
+  const body = { subject_kind: 'principal', subject_value: `/principal/${encodeURIComponent(bob)}`, permission: 'read' }
+  const { json: grant } = await w.post(`/_electric/entities${url}/grants`, body)
+  const step = async ({ handle, offset }, as) => told(await ask(w, { ...query, handle, offset }, as))
+  const [[operation, value]] = await step(his, bob)
+  assert.equal(operation, 'insert')
+  assert.match(value.id, /^[0-9]+$/)
+  const stamp = value.created_at
+  assert.deepEqual(value, {
+    tenant_id: 'default', id: value.id, entity_url: url, source_entity_url: url, source_grant_id: String(grant.id), permission: 'read',
+    subject_kind: 'principal', subject_value: body.subject_value, expires_at: null, created_at: stamp,
+  })
+  assert.deepEqual([await step(all), await step(others, 'user:eve')], [[['insert', value]], []])
+  const rows = await Promise.all([bob, undefined, 'user:eve'].map(async (as) => (await snapshot(w, query, as)).rows))
+  assert.deepEqual(rows, [[value], [value], []])
+  his = await snapshot(w, query, bob)
+  await w.delete(`/_electric/entities${url}/grants/${grant.id}`)
+  await w.advance(0)
+  assert.deepEqual(await step(his, bob), [['delete', { id: value.id }]])
+})
+
+test('types are shown to those who may spawn them', async (t) => {
+  const w = await world(t)
+  const query = { table: 'entity_types', where: 'name = $1', 'params[1]': w.name }
+  await w.type({ permission_grants: [] })
+  let at = await snapshot(w, query, 'service:other')
+  assert.deepEqual(at.rows, [])
+  const step = async () => {
+    const answer = await ask(w, { ...query, handle: at.handle, offset: at.offset }, 'service:other')
+    at = { ...at, offset: answer.headers['electric-offset'] }
+    return told(answer).map(([operation, value]) => [operation, value.name])
+  }
+  const body = { subject_kind: 'principal_kind', subject_value: 'service', permission: 'spawn' }
+  const { json: grant } = await w.post(`/_electric/entity-types/${w.name}/grants`, body)
+  assert.deepEqual(await step(), [['insert', w.name]])
+  await w.delete(`/_electric/entity-types/${w.name}/grants/${grant.id}`)
+  assert.deepEqual(await step(), [['delete', w.name]])
+})
+
+test('users come with their first deed', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const as = `user:${w.name}`
+  const query = { table: 'users', where: 'id = $1', 'params[1]': w.name }
+  const { handle, offset, rows } = await snapshot(w, query)
+  assert.deepEqual(rows, [])
+  await w.spawn(w.name, 'a', {}, { as })
+  const [[operation, value]] = told(await ask(w, { ...query, handle, offset }))
+  assert.equal(operation, 'insert')
+  assert.partialDeepStrictEqual(value, { tenant_id: 'default', id: w.name, display_name: null, email: null, avatar_url: null })
+  assert.deepEqual((await snapshot(w, query)).rows, [value])
 })
 
 test('runners, and how they are, are shown to their owner alone', async (t) => {

@@ -4,7 +4,7 @@
 //! at a commit, and what that makes seen, is worked out like a row: from what is in effect now, less what has come since,
 //! and with what has gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{Row, Spec};
 use crate::permission::{Permission, Subject};
@@ -121,16 +121,21 @@ impl Scope {
         if self.by.is_system() {
             return Ok(past);
         }
+        let mut came = BTreeSet::new();
         for change in changes.iter().filter(|c| matches!(c.table, Table::EffectivePermissions | Table::TypeGrants)) {
             let known = match (&change.before, change.table) {
                 (Some(before), _) => Some(before.clone()),
                 (None, Table::TypeGrants) => read.type_grant_columns(&change.key)?,
                 (None, _) => read.effective_columns(&change.key)?,
             };
-            // A grant that has come and gone since is told by its going.
-            let Some(columns) = known else { continue };
+            // What a grant was that has come and gone since is told by its going.
+            let Some(columns) = known else {
+                came.insert(&change.key);
+                continue;
+            };
             if let Some(on) = self.makes_seen(&columns) {
-                past.0.entry(on).or_default().entry(change.key.clone()).or_insert(change.before.is_some());
+                let was = change.before.is_some() && !came.contains(&change.key);
+                past.0.entry(on).or_default().entry(change.key.clone()).or_insert(was);
             }
         }
         Ok(past)

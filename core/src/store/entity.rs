@@ -164,8 +164,10 @@ impl Read<'_> {
     /// The principal entities of users after one, in the order in which they came to be.
     pub(crate) fn principals_after(&self, id: i64, limit: i64) -> Result<Vec<EntityRow>, SqlError> {
         self.all(
-            select!("WHERE e.type = 'principal' AND e.url >= '/principal/user%3A' AND e.url < '/principal/user%3B' AND e.id > ?1 \
-                     ORDER BY e.id LIMIT ?2"),
+            select!(
+                "JOIN stream s ON s.id = e.id WHERE s.path >= '/principal/user%3A' AND s.path < '/principal/user%3B' AND e.id > ?1 \
+                 ORDER BY e.id LIMIT ?2"
+            ),
             &[id.into(), limit.into()],
             EntityRow::from,
         )

@@ -148,9 +148,6 @@ INSERT INTO type_grant (id, type, permission, subject_kind, subject, expires_at,
     UNION SELECT 4, 'system') k;
 UPDATE clock SET serial = serial + (SELECT count(*) FROM type_grant);
 
--- The entities that are principals, for the table of users.
-CREATE INDEX entity_of_principal ON entity (id) WHERE type = 'principal';
-
 -- Grants by their numbers, in which clients read them.
 CREATE INDEX effective_by_id ON effective (id);
 
