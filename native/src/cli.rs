@@ -84,6 +84,10 @@ pub(crate) struct At {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) allow_webhook: Vec<Allowed>,
 
+    /// Serve the built web app in this directory, such as the agents dashboard, under /__agent_ui/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ui_dir: Option<PathBuf>,
+
     /// The webhook sources that agents may subscribe to: a file with their catalogue, as JSON
     #[arg(long, value_name = "FILE", value_parser = catalogue)]
     pub(crate) webhook_sources: Option<Catalogue>,

@@ -37,6 +37,7 @@ mod readers;
 mod respond;
 mod server;
 mod start;
+mod ui;
 mod webhook;
 
 pub use driver::Driver;

@@ -64,6 +64,9 @@ impl At {
         if let Some(address) = self.metrics_addr {
             server = server.metrics_addr(address);
         }
+        if let Some(directory) = self.ui_dir {
+            server = server.ui_dir(directory);
+        }
         if let Some(catalogue) = self.webhook_sources {
             server = server.webhook_sources(catalogue);
         }

@@ -23,6 +23,12 @@ use crate::server::Shared;
 pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Answer {
     let (head, body) = request.into_parts();
     let path = canonical_path(head.uri.path()).into_owned();
+    if let Some(ui) = &shared.ui
+        && let Some(response) = ui.answer(&head.method, &path).await
+    {
+        body::drain(body);
+        return whole(response);
+    }
     let admission = match admit(&shared.config, &head.method, &path, &head.headers) {
         Ok(admission) => admission,
         Err(response) => {

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readers::Readers;
 use crate::respond::{metrics_alone, respond};
+use crate::ui::Ui;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live_readers: Arc<Semaphore>,
     pub(crate) patience: Patience,
+    /// The web app beside the server, if there is one.
+    pub(crate) ui: Option<Ui>,
     /// Whether `/metrics` has a listener of its own and is not served here.
     pub(crate) metrics_apart: bool,
     /// True once the server is shutting down.

@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readers::Readers;
 use crate::server::{self, Shared};
+use crate::ui::Ui;
 use crate::webhook::Fetcher;
 
 /// A server to be started.
@@ -46,12 +47,21 @@ pub struct Server {
     host: String,
     port: u16,
     metrics: Option<SocketAddr>,
+    ui: Option<PathBuf>,
     patience: Patience,
 }
 
 /// Why a server did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The web app's directory cannot be read.
+    #[error("the web app in `{}` cannot be served: {error}", .directory.display())]
+    Ui {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// Another server has the data directory.
     #[error("the data directory `{}` is in use by {holder}; stop that one, or choose another with --data-dir", .directory.display())]
     Held {
@@ -101,7 +111,7 @@ impl Server {
 
     fn new(config: Config) -> Self {
         let (data_dir, host) = (PathBuf::from(".reveille"), "127.0.0.1".to_owned());
-        Self { config, data_dir, host, port: 4437, metrics: None, patience: Patience::default() }
+        Self { config, data_dir, host, port: 4437, metrics: None, ui: None, patience: Patience::default() }
     }
 
     /// Where the database lives; `.reveille` by default. It is made when it does not exist.
@@ -172,6 +182,12 @@ impl Server {
         self
     }
 
+    /// Serves the built web app in a directory under `/__agent_ui/`, where `/` leads then.
+    #[must_use]
+    pub fn ui_dir(self, directory: impl Into<PathBuf>) -> Self {
+        Self { ui: Some(directory.into()), ..self }
+    }
+
     /// Serves `/metrics` on a listener of its own, without authentication, and not beside everything else.
     #[must_use]
     pub fn metrics_addr(self, address: SocketAddr) -> Self {
@@ -209,6 +225,8 @@ impl Server {
         mut self,
         wrap: impl FnOnce(Driver) -> S + Send + 'static,
     ) -> Result<Running, StartError> {
+        let app = |directory: PathBuf| Ui::of(&directory).map_err(|error| StartError::Ui { directory, error });
+        let ui = self.ui.take().map(app).transpose()?;
         let mut lock = Lock::take(&self.data_dir).map_err(|error| self.not_locked(error))?;
         let listener = listen(&self.host, self.port).await?;
         let address =
@@ -245,6 +263,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
             patience: self.patience,
+            ui,
             metrics_apart: metrics_listener.is_some(),
             stopping,
         });
