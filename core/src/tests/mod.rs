@@ -1,5 +1,6 @@
 //! The engine as a host drives it: requests in, turns out, on a database in memory.
 
+mod authorise;
 mod dispatch;
 mod driver;
 mod egress;
