@@ -8,6 +8,7 @@ use crate::entropy::Entropy;
 use crate::http::{RESERVED, is_encoded};
 use crate::limits::{FAN_OUT, WAKES_A_MINUTE};
 use crate::observe::webhook_sources::Catalogue;
+use crate::permission::Authorise;
 use crate::tenant::Authentication;
 use crate::time::{Span, Time};
 
@@ -16,6 +17,8 @@ use crate::time::{Span, Time};
 pub struct Config {
     /// How callers are authenticated.
     pub auth: Authentication,
+    /// Who has the last word on who may do what, besides owners and grants.
+    pub authorise: Option<Authorise>,
     /// The URL under which clients and agents reach this server, without a trailing slash. When absent, the origin of
     /// the last request is remembered and used.
     pub public_url: Option<String>,
@@ -119,6 +122,7 @@ impl Config {
     pub fn dev() -> Self {
         Self {
             auth: Authentication::Dev,
+            authorise: None,
             public_url: None,
             egress: egress::Policy::dev(),
             virtual_time: None,

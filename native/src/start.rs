@@ -10,6 +10,7 @@ use reveille_core::config::StreamRoot;
 use reveille_core::dispatch::Budget;
 use reveille_core::egress::Allowed;
 use reveille_core::observe::webhook_sources::Catalogue;
+use reveille_core::permission::Authorise;
 use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
 use reveille_core::{Config, Span, Virtual};
@@ -136,6 +137,14 @@ impl Server {
     #[must_use]
     pub fn public_url(mut self, url: impl AsRef<str>) -> Self {
         self.config.public_url = Some(url.as_ref().trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Gives the host the last word on who may do what: it is asked after owners and grants have decided, for everybody
+    /// but built-in system principals, and answers at once.
+    #[must_use]
+    pub fn authorise(mut self, authorise: Authorise) -> Self {
+        self.config.authorise = Some(authorise);
         self
     }
 

@@ -12,6 +12,7 @@ use crate::engine::Done;
 use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
 use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
 use crate::pending::Pending;
+use crate::permission::{Decision, Resource, last_word};
 use crate::store::{EntityTypeRow, Tx};
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
@@ -24,6 +25,11 @@ failure! {
 failure! {
     /// The name belongs to the server.
     BuiltIn => BAD_REQUEST "INVALID_REQUEST", "Entity type \"principal\" is built in and cannot be registered or updated"
+}
+
+failure! {
+    /// The host does not want it.
+    NotRegistering => UNAUTHORIZED "UNAUTHORIZED", "Principal is not allowed to register entity types"
 }
 
 failure! {
@@ -225,7 +231,12 @@ pub(super) fn policy(body: &Body<'_>, name: &str) -> Option<Policy> {
 fn check_permission(tx: &Tx<'_>, by: &Principal, name: &str) -> Result<(), Error> {
     match tx.entity_type(name)? {
         Some(_) => permission::check_type(tx, by, Permission::Manage, name),
-        None => Ok(()),
+        None if name.is_empty() => Ok(()),
+        None => {
+            let decision = if by.is_system() { Decision::System } else { Decision::Granted };
+            let may = last_word(tx, by, Permission::Manage, Resource::Registration(name), decision);
+            if may { Ok(()) } else { Err(NotRegistering.into()) }
+        }
     }
 }
 

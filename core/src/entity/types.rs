@@ -9,8 +9,9 @@ use crate::dispatch::Policy;
 use crate::engine::{Done, Reply};
 use crate::http::{Call, Error, Response, failure};
 use crate::limits::LIST;
-use crate::permission::{Permission, check_type, type_grants};
+use crate::permission::{Permission, check_type, may_type, type_grants};
 use crate::store::{EntityTypeRow, Read, SqlError, Tx};
+use crate::tenant::Principal;
 
 /// What a type is registered with. The three schemas are null when unset; the rest is left out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -104,7 +105,19 @@ impl<'a> View<'a> {
 
 /// `GET /_electric/entity-types`: those that the caller may spawn, by name.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
-    let rows = call.store.types_for(call.by()?, LIST)?;
+    let (read, by) = (call.store, call.by()?);
+    // What the host thinks of a type, only the host knows.
+    let rows = if read.config.authorise.is_some() {
+        let mut all = Vec::new();
+        for row in read.types_for(&Principal::dev_local(), LIST)? {
+            if may_type(read, by, Permission::Spawn, &row.name)? {
+                all.push(row);
+            }
+        }
+        all
+    } else {
+        read.types_for(by, LIST)?
+    };
     let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
     Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
 }

@@ -160,7 +160,7 @@ fn reconcile(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Res
 /// Whether an entity has the tags, and the principal may see it.
 fn belongs(tx: &Tx<'_>, membership: &MembershipRow, entity: &EntityRow) -> Result<bool, SqlError> {
     let Some(by) = Principal::parse(&membership.principal) else { return Ok(false) };
-    if !permission::may(tx, &by, Permission::Read, entity)? {
+    if !permission::decision(tx, &by, Permission::Read, entity)?.allows() {
         return Ok(false);
     }
     let has = tags_of(&entity.tags)?;

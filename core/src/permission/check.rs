@@ -1,6 +1,6 @@
 //! Asking the store for the facts of a decision. Grants are looked up only for those who need one.
 
-use super::{Facts, Permission, decide};
+use super::{Decision, Facts, Permission, Resource, decide, last_word};
 use crate::http::{Error, failure};
 use crate::store::{EntityRow, Read, SqlError};
 use crate::tenant::Principal;
@@ -17,12 +17,24 @@ pub(crate) fn check(read: &Read<'_>, by: &Principal, asked: Permission, entity: 
 
 /// Whether `by` may do something with an entity.
 pub(crate) fn may(read: &Read<'_>, by: &Principal, asked: Permission, entity: &EntityRow) -> Result<bool, SqlError> {
+    let decision = decision(read, by, asked, entity)?;
+    Ok(last_word(read, by, asked, Resource::Entity(&entity.url), decision))
+}
+
+/// The same by owners and grants alone: what lists and membership streams go by.
+pub(crate) fn decision(
+    read: &Read<'_>,
+    by: &Principal,
+    asked: Permission,
+    entity: &EntityRow,
+) -> Result<Decision, SqlError> {
     let known = Facts { owner: Some(&entity.created_by), grants: &[], now: read.now };
-    if decide(by, asked, &known).allows() {
-        return Ok(true);
+    let without = decide(by, asked, &known);
+    if without.allows() {
+        return Ok(without);
     }
     let grants = read.entity_grants_for(entity.id, by)?;
-    Ok(decide(by, asked, &Facts { grants: &grants, ..known }).allows())
+    Ok(decide(by, asked, &Facts { grants: &grants, ..known }))
 }
 
 /// Refuses what `by` may not do with a type.
@@ -33,11 +45,12 @@ pub(crate) fn check_type(read: &Read<'_>, by: &Principal, asked: Permission, kin
 /// Whether `by` may do something with a type.
 pub(crate) fn may_type(read: &Read<'_>, by: &Principal, asked: Permission, kind: &str) -> Result<bool, SqlError> {
     let known = Facts { owner: None, grants: &[], now: read.now };
-    if decide(by, asked, &known).allows() {
-        return Ok(true);
+    let mut decision = decide(by, asked, &known);
+    if !decision.allows() {
+        let grants = read.type_grants_for(kind, by)?;
+        decision = decide(by, asked, &Facts { grants: &grants, ..known });
     }
-    let grants = read.type_grants_for(kind, by)?;
-    Ok(decide(by, asked, &Facts { grants: &grants, ..known }).allows())
+    Ok(last_word(read, by, asked, Resource::EntityType(kind), decision))
 }
 
 fn refuse_unless(may: bool, asked: Permission, whom: &str) -> Result<(), Error> {

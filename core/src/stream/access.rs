@@ -84,10 +84,12 @@ impl Owner {
     }
 
     /// Whether what `by` may read they may read for good, and not by a grant that ends.
-    pub(super) fn is_for_good(&self, by: &Principal) -> bool {
+    pub(super) fn is_for_good(&self, read: &Read<'_>, by: &Principal) -> bool {
+        let asks = read.config.authorise.is_some();
         match self {
-            Self::Entity(entity) => by.is_system() || entity.created_by == by.url(),
-            Self::Attachment(Some(entity)) => by.is_system() || entity.created_by == by.url(),
+            Self::Entity(entity) | Self::Attachment(Some(entity)) => {
+                by.is_system() || !asks && entity.created_by == by.url()
+            }
             Self::State(_) | Self::Shape(..) | Self::Attachment(None) => by.is_system(),
             Self::Runner(_) | Self::Members(_) | Self::Server | Self::Ingress { .. } | Self::Nobody => true,
         }

@@ -93,7 +93,7 @@ impl Follow {
         };
         self.stream = stream;
         let owner = Owner::of(read, &self.stream.path)?;
-        self.for_good = owner.is_for_good(&self.by);
+        self.for_good = owner.is_for_good(read, &self.by);
         match owner.check_read(read, &self.by, &self.stream.path) {
             Ok(()) => {}
             Err(Error::Refused(refusal)) => return Ok(self.end(refusal)),

@@ -4,7 +4,7 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use crate::http::{Error, Refusal, Request};
 use crate::limits::STATE_OWNERS;
-use crate::permission::{self, Permission};
+use crate::permission::{self, Decision, Permission, Resource, last_word};
 use crate::store::{EntityRow, Read, SqlError, Tx};
 use crate::tenant::Principal;
 use crate::tenant::principal::COMPONENT;
@@ -23,15 +23,14 @@ pub(super) fn id_of(path: &str) -> Option<String> {
 
 /// Whether `by` may do something with a state: with any of its entities they may.
 pub(crate) fn may(read: &Read<'_>, by: &Principal, asked: Permission, id: &str) -> Result<bool, SqlError> {
-    if by.is_system() {
-        return Ok(true);
-    }
-    for entity in read.owners_of_state(id, &by.url(), STATE_OWNERS)? {
-        if permission::may(read, by, asked, &entity)? {
-            return Ok(true);
+    let mut decision = if by.is_system() { Decision::System } else { Decision::Denied };
+    for entity in read.owners_of_state(id, &by.url(), if decision.allows() { 0 } else { STATE_OWNERS })? {
+        decision = permission::decision(read, by, asked, &entity)?;
+        if decision.allows() {
+            break;
         }
     }
-    Ok(false)
+    Ok(last_word(read, by, asked, Resource::SharedState(id), decision))
 }
 
 /// Lets `by` write to a state, or refuses it. A request may name an entity that the state is to belong to: the first of

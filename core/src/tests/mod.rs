@@ -3,6 +3,7 @@
 mod amend;
 mod asleep;
 mod attachments;
+mod authorise;
 mod dispatch;
 mod driver;
 mod edits;
