@@ -138,7 +138,7 @@ pub const SHAPE_WHERE: usize = 2048;
 /// How deep a filter of a shape may be.
 pub const SHAPE_DEPTH: usize = 32;
 /// How much work one answer may spend on its filter.
-pub const SHAPE_WORK: usize = 4 << 20;
+pub const SHAPE_WORK: usize = 8 << 20;
 /// The most registrations that one entity may hold as a subscriber.
 pub const REGISTRATIONS: usize = 10_000;
 /// How many registrations are looked at together, and how many matches are told.

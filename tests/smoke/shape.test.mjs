@@ -310,6 +310,86 @@ test('effective permissions are shown to whom they are for', async (t) => {
   assert.deepEqual(await step(his, bob), [['delete', { id: value.id }]])
 })
 
+test('with the permission to read goes what else is shown of an entity, each row once', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const bob = `user:${w.name}`
+  const { url } = await w.spawn(w.name, 'a')
+  const query = { table: 'entity_effective_permissions', where: 'entity_url = $1', 'params[1]': url }
+  const give = async (permission) => {
+    const body = { subject_kind: 'principal', subject_value: `/principal/${encodeURIComponent(bob)}`, permission }
+    return (await w.post(`/_electric/entities${url}/grants`, body)).json.id
+  }
+  await give('write')
+  let at = await snapshot(w, query, bob)
+  assert.deepEqual(at.rows, [], 'who may only write does not see the entity, nor that they may')
+  const step = async () => {
+    const answer = await ask(w, { ...query, handle: at.handle, offset: at.offset }, bob)
+    at = { ...at, offset: answer.headers['electric-offset'] }
+    return told(answer).map(([operation, value]) => `${operation} ${value.permission ?? value.id}`).sort()
+  }
+  const read = await give('read')
+  assert.deepEqual(await step(), ['insert read', 'insert write'])
+  const ids = (await snapshot(w, query, bob)).rows.map((row) => row.id)
+  await w.delete(`/_electric/entities${url}/grants/${read}`)
+  await w.advance(0)
+  assert.deepEqual(await step(), ids.map((id) => `delete ${id}`).sort())
+})
+
+test('what changes while a snapshot is read, and changes back, is told as it is', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const args = { text: 'x'.repeat(400_000) }
+  for (let n = 0; n < 6; n++) await w.spawn(w.name, String(n), { args })
+  const url = `/${w.name}/5`
+  const query = mine(w)
+  const first = await ask(w, { ...query, offset: '-1' })
+  assert.equal(first.headers['electric-up-to-date'], undefined)
+  await w.post(`/_electric/entities${url}/tags/k`, { value: 'v' })
+  let at = { handle: first.headers['electric-handle'], offset: first.headers['electric-offset'] }
+  const rows = values(first.json)
+  for (let answer; answer?.headers['electric-up-to-date'] === undefined; ) {
+    answer = await ask(w, { ...query, ...at })
+    assert.equal(answer.headers['electric-handle'], at.handle, 'one handle for all pieces')
+    at = { ...at, offset: answer.headers['electric-offset'] }
+    rows.push(...values(answer.json))
+  }
+  assert.equal(rows.find((row) => row.url === url).tags, '{"k":"v"}')
+  await w.delete(`/_electric/entities${url}/tags/k`)
+  const after = await ask(w, { ...query, ...at })
+  const [[operation, value]] = told(after).filter(([, value]) => value.url === url)
+  assert.deepEqual([operation, value.tags], ['insert', '{}'])
+  assert.match(after.headers['electric-offset'], /_0$/)
+})
+
+test('a row leaves a filter also when what it was is too long to be remembered', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const { url } = await w.spawn(w.name, 'a', { tags: { mark: 'm', a: 'x'.repeat(3_000), b: 'x'.repeat(3_000) } })
+  const query = mine(w, { where: `type = $1 AND tags LIKE '%"mark"%'` })
+  const { handle, offset, rows } = await snapshot(w, query)
+  assert.equal(rows.length, 1)
+  await w.delete(`/_electric/entities${url}/tags/mark`)
+  assert.deepEqual(told(await ask(w, { ...query, handle, offset })), [['delete', { tenant_id: 'default', url }]])
+})
+
+test('a condition costs what it may, piece by piece', async (t) => {
+  const w = await world(t)
+  await w.type()
+  for (let n = 0; n < 8; n++) await w.spawn(w.name, String(n), { args: { text: 'x'.repeat(400_000) } })
+  const some = mine(w, { where: `type = $1 AND (spawn_args LIKE '%y%' OR spawn_args LIKE '%z%' OR spawn_args ILIKE '%xxx"}')` })
+  assert.equal((await snapshot(w, some)).rows.length, 8)
+  const many = Array.from({ length: 60 }, () => `spawn_args ILIKE '%a'`).join(' OR ')
+  const query = mine(w, { where: `type = $1 AND (${many})` })
+  let answer = await ask(w, { ...query, offset: '-1' })
+  // Rows of others come first, and cost nothing.
+  while (answer.status === 200 && answer.headers['electric-up-to-date'] === undefined) {
+    const [handle, offset] = [answer.headers['electric-handle'], answer.headers['electric-offset']]
+    answer = await ask(w, { ...query, handle, offset })
+  }
+  assert.deepEqual([answer.status, answer.json.errors], [400, { where: ['is too expensive on these rows'] }])
+})
+
 test('types are shown to those who may spawn them', async (t) => {
   const w = await world(t)
   const query = { table: 'entity_types', where: 'name = $1', 'params[1]': w.name }

@@ -226,3 +226,31 @@ test('what comes by webhooks is written by the system alone, and read by those t
   await w.post(shown, [event('named')])
   assert.deepEqual(await told(w, url), ['named'])
 })
+
+test('whoever awaits the stream of a source is told when a subscription makes it', async (t) => {
+  const w = await sourced(t)
+  await w.type()
+  const stream = '/_webhooks/gh/repos/awaited/r'
+  const wake_stream = `/wakes/${w.name}`
+  const body = { type: 'pull-wake', streams: [stream.slice(1)], wake_stream: wake_stream.slice(1) }
+  const made = await w.put(`/__ds/subscriptions/${w.name}`, body)
+  assert.equal(made.status, 201, made.text)
+  await subscribed(w, { webhookKey: 'github', bucketKey: 'repo', params: { owner: 'awaited', repo: 'r' } })
+  assert.equal((await w.post(stream, event('e'))).status, 204)
+  assert.equal((await w.read(wake_stream)).length, 1)
+})
+
+test('a path that is longer than a stream may have, or is kept for forks, is no source', async (t) => {
+  const w = await sourced(t)
+  await w.type()
+  const { url } = await w.spawn(w.name, 'agent')
+  const wish = (owner) => ({ webhookKey: 'github', bucketKey: 'repo', params: { owner, repo: 'r' } })
+  const long = await w.put(at(url), wish('o'.repeat(3_000)))
+  assert.deepEqual([long.status, long.json.error.message], [400, 'the path of this bucket would be longer than 2048 bytes'])
+  const stream = '/_webhooks/gh/repos/kept/r'
+  await w.put(stream, [])
+  const fork = await w.http('PUT', `/forks/${w.name}`, { headers: { 'content-type': 'application/json', 'stream-forked-from': stream } })
+  assert.equal(fork.status, 201, fork.text)
+  assert.equal((await w.delete(stream)).status, 204)
+  assert.equal((await w.put(at(url), wish('kept'))).status, 409)
+})

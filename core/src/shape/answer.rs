@@ -3,8 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use super::Shape;
 use super::delta::Delta;
-use super::{Shape, handle};
+use super::handle::{self, Place};
 use crate::http::Response;
 use crate::store::{Read, SqlError};
 use crate::time::Time;
@@ -17,7 +18,7 @@ pub(super) struct Rows {
 }
 
 /// Rows, and when they are complete, that they are.
-pub(super) fn rows(shape: &Shape, handle: &str, at: i64, rows: Rows) -> Response {
+pub(super) fn rows(shape: &Shape, handle: &str, at: i64, rows: Rows, loose: bool) -> Response {
     let mut messages = rows.messages;
     let complete = rows.within.is_none();
     if complete {
@@ -25,25 +26,26 @@ pub(super) fn rows(shape: &Shape, handle: &str, at: i64, rows: Rows) -> Response
         messages.push(json!({ "headers": { "control": "snapshot-end", "xmin": next, "xmax": next, "xip_list": [] } }));
         messages.push(up_to_date(at));
     }
-    let offset = format!("{at}_{}", rows.within.unwrap_or(0));
-    whole(handle, &offset, &messages, complete, true).with("electric-schema", shape.spec.schema())
+    let place = Place { at, within: rows.within.unwrap_or(0), loose: complete && loose };
+    whole(handle, place, &messages, complete, true).with("electric-schema", shape.spec.schema())
 }
 
 /// That there are no rows before a commit that anybody wants.
 pub(super) fn no_rows(read: &Read<'_>, shape: &Shape, at: i64) -> Result<Response, SqlError> {
-    Ok(rows(shape, &handle::fresh(read, shape)?, at, Rows { messages: Vec::new(), within: None }))
+    Ok(rows(shape, &handle::fresh(read, shape)?, at, Rows { messages: Vec::new(), within: None }, false))
 }
 
 /// That everything before a commit is passed over.
 pub(super) fn nothing(read: &Read<'_>, shape: &Shape, at: i64) -> Result<Response, SqlError> {
-    let answer = whole(&handle::fresh(read, shape)?, &format!("{at}_0"), &[up_to_date(at)], true, false);
+    let answer =
+        whole(&handle::fresh(read, shape)?, Place { at, within: 0, loose: false }, &[up_to_date(at)], true, false);
     Ok(answer.with("electric-schema", shape.spec.schema()))
 }
 
 /// Changes, and when they are all, that they are.
 pub(super) fn changes(handle: &str, delta: &Delta) -> Response {
     let messages = delta.told();
-    whole(handle, &format!("{}_0", delta.at), &messages, delta.complete, !delta.messages.is_empty())
+    whole(handle, delta.to, &messages, delta.complete, !delta.messages.is_empty())
 }
 
 /// That the condition costs more than an answer may.
@@ -60,8 +62,8 @@ pub(super) fn gone(read: &Read<'_>, shape: &Shape, refused: &str) -> Result<Resp
     Ok(response.with("cache-control", "no-store"))
 }
 
-fn whole(handle: &str, offset: &str, messages: &[Json], up_to_date: bool, has_data: bool) -> Response {
-    let mut response = headed(Response::json(StatusCode::OK, &messages), handle, offset);
+fn whole(handle: &str, place: Place, messages: &[Json], up_to_date: bool, has_data: bool) -> Response {
+    let mut response = headed(Response::json(StatusCode::OK, &messages), handle, place);
     if up_to_date {
         response.headers.insert("electric-up-to-date", http::HeaderValue::from_static(""));
     }
@@ -69,8 +71,8 @@ fn whole(handle: &str, offset: &str, messages: &[Json], up_to_date: bool, has_da
 }
 
 /// The headers of every answer that knows its shape.
-pub(super) fn headed(response: Response, handle: &str, offset: &str) -> Response {
-    response.with("electric-handle", handle).with("electric-offset", offset).with("cache-control", "no-store")
+pub(super) fn headed(response: Response, handle: &str, place: Place) -> Response {
+    response.with("electric-handle", handle).with("electric-offset", place.text()).with("cache-control", "no-store")
 }
 
 /// The message that ends everything which is complete.

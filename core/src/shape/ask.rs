@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::columns::Spec;
 use super::filter::{Filter, is_self_contained};
+use super::handle::{self, Place};
 use super::poll::Mode;
-use super::{Scope, Shape, handle};
+use super::{Scope, Shape};
 use crate::http::{Refusal, Request, Response, failure};
 use crate::tenant::Principal;
 
@@ -39,13 +40,7 @@ pub(super) struct Ask {
 pub(super) enum Start {
     Beginning,
     Now,
-    Handle {
-        handle: String,
-        /// The commit up to which all was delivered.
-        at: i64,
-        /// How far the snapshot of that commit has come; 0 when it is complete.
-        within: i64,
-    },
+    Handle { handle: String, place: Place },
 }
 
 /// What Electric refuses: a parameter, and why.
@@ -91,9 +86,9 @@ impl Ask {
             Some("-1") => Start::Beginning,
             Some("now") => Start::Now,
             Some(offset) => {
-                let Some((at, within)) = handle::offset(offset) else { return invalid("offset", "has invalid format") };
+                let Some(place) = Place::parse(offset) else { return invalid("offset", "has invalid format") };
                 match query("handle").filter(|handle| !handle.is_empty()) {
-                    Some(handle) => Start::Handle { handle: handle.into_owned(), at, within },
+                    Some(handle) => Start::Handle { handle: handle.into_owned(), place },
                     None => return invalid("handle", "can't be blank when offset != -1"),
                 }
             }
@@ -102,6 +97,9 @@ impl Ask {
         match start {
             Start::Beginning if live => return invalid("live", "can't be true when offset == -1"),
             Start::Now if live => return invalid("live", "can't be true when offset is 'now'"),
+            Start::Handle { place, .. } if live && place.within > 0 => {
+                return invalid("live", "can't be true within a snapshot");
+            }
             _ => {}
         }
         let sse = is_set("live_sse") || is_set("experimental_live_sse");

@@ -373,14 +373,15 @@ impl<'r> Projector<'r> {
                 let all = read.entity_types_from(seen, PAGE)?;
                 (after + 1..).zip(all.iter().map(EntityTypeRow::columns)).collect()
             }
-            Table::Runners => {
-                let all = read.runners_of(owner, ALL)?;
-                (after + 1..).zip(all.iter().skip(seen).take(PAGE).map(RunnerRow::columns)).collect()
-            }
-            Table::RunnerDiagnostics => {
-                let all = read.runners_of(owner, ALL)?;
-                let said = all.iter().filter_map(RunnerRow::diagnostics_columns);
-                (after + 1..).zip(said.skip(seen).take(PAGE)).collect()
+            Table::Runners | Table::RunnerDiagnostics => {
+                let mut all = read.runners_of(owner, ALL)?;
+                all.sort_by_key(|runner| runner.serial);
+                let left = all.iter().filter(|runner| runner.serial > after);
+                let shown = |runner: &RunnerRow| match spec.table {
+                    Table::Runners => Some((runner.serial, runner.columns())),
+                    _ => Some((runner.serial, runner.diagnostics_columns()?)),
+                };
+                left.filter_map(shown).take(PAGE).collect()
             }
             _ => Vec::new(),
         };

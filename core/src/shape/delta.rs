@@ -6,62 +6,64 @@ use serde_json::{Value as Json, json};
 
 use super::columns::{Projector, Row, rolled_back};
 use super::filter::Budget;
-use super::{Past, Scope, Shape, answer};
+use super::{Past, Place, Scope, Shape, answer};
 use crate::limits::{SHAPE_ANSWER, SHAPE_BEHIND};
 use crate::store::{Change, Read, Since, SqlError};
 
 /// The difference between two commits, as one reader sees it.
 pub(super) struct Delta {
     pub(super) messages: Vec<Json>,
-    /// The commit up to which it goes.
-    pub(super) at: i64,
-    /// Whether that is the last one.
+    /// How far it goes.
+    pub(super) to: Place,
+    /// Whether that is the last commit.
     pub(super) complete: bool,
-    /// The filter asked for more than an answer may spend on it.
+    /// The filter asked for more of one commit than an answer may spend on it.
     pub(super) too_expensive: bool,
 }
 
 impl Delta {
     /// The messages, with the one that says that they are all.
     pub(super) fn told(&self) -> Vec<Json> {
-        let end = self.complete.then(|| answer::up_to_date(self.at));
+        let end = self.complete.then(|| answer::up_to_date(self.to.at));
         self.messages.iter().cloned().chain(end).collect()
     }
 }
 
-/// What has changed after a commit; `None` when that is no longer known, or never was.
-pub(super) fn since(read: &Read<'_>, shape: &Shape, from: i64) -> Result<Option<Delta>, SqlError> {
+/// What has changed since a place; `None` when that is no longer known, or never was.
+pub(super) fn since(read: &Read<'_>, shape: &Shape, from: Place) -> Result<Option<Delta>, SqlError> {
     let last = read.commit()?;
-    if from > last {
+    if from.at > last {
         return Ok(None);
     }
-    let changes = match read.changes_since(from, Scope::tables(shape.spec.table))? {
+    let changes = match read.changes_since(from.at, Scope::tables(shape.spec.table))? {
         Since::Known(changes) if changes.len() <= SHAPE_BEHIND => changes,
         _ => return Ok(None),
     };
     let (projector, budget) = (Projector::new(read), Budget::default());
-    let (mut messages, mut bytes) = (Vec::new(), 0);
+    let (mut messages, mut bytes): (Vec<(i64, Json)>, _) = (Vec::new(), 0);
     let mut at = last;
     let past = shape.scope.past(read, &changes)?;
     for (key, changes) in touched(read, shape, &changes, &past)? {
         let first = changes.first().map_or(last, |change| change.txid);
         // A commit is told whole: all rows that it was the first to touch.
-        if bytes >= SHAPE_ANSWER && first > at_most(&messages) {
+        if bytes >= SHAPE_ANSWER && messages.last().is_none_or(|(told, _)| first > *told) {
             at = first - 1;
             break;
         }
         let now = projector.row(shape.spec, &key)?;
-        let told = tell(read, shape, now, &changes, &past, &budget)?;
+        let told = tell(read, shape, &key, now, &changes, &past, from.loose, &budget)?;
+        if budget.is_spent() {
+            at = first - 1;
+            messages.retain(|(told, _)| *told < first);
+            break;
+        }
         bytes += told.as_ref().map_or(0, |(_, size)| *size);
         messages.extend(told.map(|(message, _)| (first, message)));
     }
     let messages = number(messages.into_iter().map(|(_, message)| message).collect());
-    Ok(Some(Delta { messages, at, complete: at == last, too_expensive: budget.is_spent() }))
-}
-
-/// The commit of the last message.
-fn at_most(messages: &[(i64, Json)]) -> i64 {
-    messages.last().map_or(0, |(first, _)| *first)
+    let complete = at == last && !budget.is_spent();
+    let too_expensive = budget.is_spent() && at <= from.at;
+    Ok(Some(Delta { messages, to: Place { at, within: 0, loose: !complete }, complete, too_expensive }))
 }
 
 /// What each row was touched by, the rows in the order in which they were first touched: changes of its own, and of grants
@@ -77,7 +79,7 @@ fn touched<'c>(
         if change.table == shape.spec.table {
             rows.add(change.key.clone(), change);
         }
-        for on in past.of(change) {
+        if let Some(on) = past.of(change) {
             for key in shape.scope.rows_on(read, shape.spec, on)? {
                 rows.add(key, change);
             }
@@ -105,22 +107,31 @@ impl<'c> InOrder<'c> {
     }
 }
 
-/// What is told of one row, and how long that is.
+/// What is told of one row, and how long that is. What it was counts only where that is known, and where it was told so.
+#[allow(clippy::too_many_arguments, reason = "a row, its reader, and what both were")]
 fn tell(
     read: &Read<'_>,
     shape: &Shape,
+    key: &str,
     now: Option<Row>,
     changes: &[&Change],
     past: &Past,
+    loose: bool,
     budget: &Budget,
 ) -> Result<Option<(Json, usize)>, SqlError> {
     let spec = shape.spec;
-    let (before, known) =
-        rolled_back(spec, now.clone(), changes.iter().copied().filter(|change| change.table == spec.table));
-    let saw = before.as_ref().map_or(Ok(false), |row| shape.saw(read, row, past, budget))?;
+    let own = changes.iter().copied().filter(|change| change.table == spec.table && change.key == key);
+    let (before, known) = rolled_back(spec, now.clone(), own);
     let sees = now.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
+    let sure = known && !loose;
+    let saw = match before.as_ref().or(now.as_ref()) {
+        Some(row) if !sure => shape.may_have_seen(read, row, past)?,
+        _ => before.as_ref().map_or(Ok(false), |row| shape.saw(read, row, past, budget))?,
+    };
+    // Whoever may no longer see a row is told its key and nothing of what it was.
+    let full = shape.full && sure && before.as_ref().map_or(Ok(false), |row| shape.scope.sees(read, spec, row))?;
     let (operation, row, changed): (_, _, Box<dyn Fn(usize) -> bool>) = match (saw, sees, &before, &now) {
-        (true, true, Some(before), Some(now)) if known => {
+        (true, true, Some(before), Some(now)) if sure => {
             if before == now {
                 return Ok(None);
             }
@@ -128,10 +139,7 @@ fn tell(
             ("update", now, Box::new(move |place| full || was[place] != is[place]))
         }
         (_, true, _, Some(now)) => ("insert", now, Box::new(|_| true)),
-        (true, false, Some(before), _) => {
-            let full = shape.full;
-            ("delete", before, Box::new(move |_| full))
-        }
+        (true, false, Some(row), _) | (true, false, None, Some(row)) => ("delete", row, Box::new(move |_| full)),
         _ => return Ok(None),
     };
     let mut txids: Vec<i64> = changes.iter().map(|change| change.txid).collect();

@@ -4,7 +4,7 @@
 use http::StatusCode;
 
 use super::delta::{Delta, since};
-use super::{Scope, Shape, answer};
+use super::{Place, Scope, Shape, answer};
 use crate::effect::Topic;
 use crate::http::{Response, dress};
 use crate::limits::SHAPE_HOLD;
@@ -26,8 +26,8 @@ pub(super) enum Mode {
 pub(crate) struct Poll {
     shape: Shape,
     handle: String,
-    /// The commit up to which the reader knows everything.
-    at: i64,
+    /// Up to where the reader knows everything.
+    place: Place,
     mode: Mode,
     cursor: i64,
     opened: bool,
@@ -36,10 +36,10 @@ pub(crate) struct Poll {
 }
 
 impl Poll {
-    pub(super) fn new(read: &Read<'_>, shape: Shape, handle: String, at: i64, mode: Mode, cursor: i64) -> Self {
+    pub(super) fn new(read: &Read<'_>, shape: Shape, handle: String, place: Place, mode: Mode, cursor: i64) -> Self {
         let lifetime = if mode == Mode::Sse { read.config.sse } else { SHAPE_HOLD.min(read.config.long_poll) };
         let (now, deadline) = (read.now, read.now + lifetime);
-        Self { shape, handle, at, mode, cursor, opened: false, deadline, quiet_until: now + KEEP_ALIVE }
+        Self { shape, handle, place, mode, cursor, opened: false, deadline, quiet_until: now + KEEP_ALIVE }
     }
 
     /// What to wait for.
@@ -55,7 +55,7 @@ impl Poll {
             let head = Response::empty(StatusCode::OK).with("content-type", "text/event-stream");
             return Ok(Next::Open(self.dressed(self.live(head, now))));
         }
-        let Some(delta) = since(read, &self.shape, self.at)? else {
+        let Some(delta) = since(read, &self.shape, self.place)? else {
             return Ok(match self.mode {
                 Mode::LongPoll => Next::Respond(self.dressed(answer::gone(read, &self.shape, &self.handle)?)),
                 Mode::Sse => Next::Finish(Vec::new()),
@@ -67,7 +67,7 @@ impl Poll {
                 Mode::Sse => Next::Finish(Vec::new()),
             });
         }
-        self.at = delta.at;
+        self.place = delta.to;
         Ok(match self.mode {
             Mode::LongPoll if delta.messages.is_empty() && now < self.deadline => Next::Wait(self.deadline),
             Mode::LongPoll => {
@@ -89,13 +89,13 @@ impl Poll {
         }
         if now >= self.quiet_until {
             self.quiet_until = now + KEEP_ALIVE;
-            return Next::Send(b": keep-alive\n\n".to_vec());
+            return Next::Send(format!("data: {}\n\n", answer::up_to_date(self.place.at)).into_bytes());
         }
         Next::Wait(self.deadline.min(self.quiet_until))
     }
 
     fn live(&self, response: Response, now: Time) -> Response {
-        let response = answer::headed(response, &self.handle, &format!("{}_0", self.at));
+        let response = answer::headed(response, &self.handle, self.place);
         response.with("electric-cursor", answer::cursor(now, self.cursor))
     }
 

@@ -22,7 +22,11 @@ pub(super) struct Scope {
 /// What somebody held of grants at an earlier commit, as far as that has changed since: by what a grant is on (an entity's
 /// URL, a type's name) and by its key, whether it was in effect.
 #[derive(Debug, Default)]
-pub(super) struct Past(BTreeMap<String, BTreeMap<String, bool>>);
+pub(super) struct Past {
+    held: BTreeMap<String, BTreeMap<String, bool>>,
+    /// What each of these grants is on.
+    on: BTreeMap<String, String>,
+}
 
 impl Scope {
     pub(super) fn of(by: &Principal) -> Self {
@@ -75,7 +79,7 @@ impl Scope {
             Table::Users => Ok(true),
             _ if self.by.is_system() => Ok(true),
             Table::Entities => self.did_read(read, text("url"), past),
-            Table::EntityTypes => past.held(text("name"), &read.type_grant_keys(text("name"), &self.by)?),
+            Table::EntityTypes => Ok(past.held(text("name"), &read.type_grant_keys(text("name"), &self.by)?)),
             Table::EffectivePermissions => Ok(self.is_meant(text("subject_kind"), text("subject_value"))
                 && self.did_read(read, text("entity_url"), past)?),
             _ => self.did_read(read, text("entity_url"), past),
@@ -96,7 +100,17 @@ impl Scope {
         if entity.created_by == self.url {
             return Ok(true);
         }
-        past.held(url, &read.reading_keys(entity.id, &self.by)?)
+        Ok(past.held(url, &read.reading_keys(entity.id, &self.by)?))
+    }
+
+    /// What grants are on by which a row is seen.
+    pub(super) fn on<'r>(&self, spec: &Spec, row: &'r Row) -> &'r str {
+        let column = match spec.table {
+            Table::Entities => "url",
+            Table::EntityTypes => "name",
+            _ => "entity_url",
+        };
+        row.get(spec, column).unwrap_or("")
     }
 
     /// The keys of the rows of a table that are seen, or not, by grants on something.
@@ -135,7 +149,8 @@ impl Scope {
             };
             if let Some(on) = self.makes_seen(&columns) {
                 let was = change.before.is_some() && !came.contains(&change.key);
-                past.0.entry(on).or_default().entry(change.key.clone()).or_insert(was);
+                past.on.insert(change.key.clone(), on.clone());
+                past.held.entry(on).or_default().entry(change.key.clone()).or_insert(was);
             }
         }
         Ok(past)
@@ -153,16 +168,20 @@ impl Scope {
 
 impl Past {
     /// What a change gives or takes: the URL of an entity, or the name of a type.
-    pub(super) fn of(&self, change: &Change) -> impl Iterator<Item = &str> {
-        let key = &change.key;
-        self.0.iter().filter(move |(_, grants)| grants.contains_key(key)).map(|(on, _)| on.as_str())
+    pub(super) fn of(&self, change: &Change) -> Option<&str> {
+        let grants = matches!(change.table, Table::EffectivePermissions | Table::TypeGrants);
+        self.on.get(&change.key).filter(|_| grants).map(String::as_str)
     }
 
-    /// Whether any grant on something was in effect, when those are that now are.
-    #[allow(clippy::unnecessary_wraps, reason = "it ends what asks the store")]
-    fn held(&self, on: &str, now: &[String]) -> Result<bool, SqlError> {
-        let changed = self.0.get(on);
+    /// Whether any grant on something has come or gone.
+    pub(super) fn touches(&self, on: &str) -> bool {
+        self.held.contains_key(on)
+    }
+
+    /// Whether any grant on something was in effect, when those that are now are.
+    fn held(&self, on: &str, now: &[String]) -> bool {
+        let changed = self.held.get(on);
         let had = changed.is_some_and(|changed| changed.values().any(|was| *was));
-        Ok(had || now.iter().any(|key| changed.is_none_or(|changed| !changed.contains_key(key))))
+        had || now.iter().any(|key| changed.is_none_or(|changed| !changed.contains_key(key)))
     }
 }

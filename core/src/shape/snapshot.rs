@@ -6,44 +6,49 @@ use serde_json::json;
 use super::answer::{self, Rows};
 use super::columns::{PAGE, Projector};
 use super::filter::Budget;
-use super::{Shape, handle};
+use super::{Place, Shape};
 use crate::http::Response;
 use crate::limits::{SHAPE_ANSWER, SHAPE_LOOKS};
 use crate::store::{Read, Since, SqlError, Table};
 
-/// A piece of a snapshot of a commit, after `within`.
-pub(super) fn read(read: &Read<'_>, shape: &Shape, at: i64, within: i64) -> Result<Response, SqlError> {
-    let handle = handle::fresh(read, shape)?;
-    let budget = Budget::default();
-    let rows = rows(read, shape, within, &budget)?;
-    Ok(if budget.is_spent() { answer::too_expensive() } else { answer::rows(shape, &handle, at, rows) })
+/// A piece of a snapshot of a commit, after `within`. A snapshot of several pieces leaves its reader in a loose place.
+pub(super) fn read(read: &Read<'_>, shape: &Shape, handle: String, at: i64, within: i64) -> Result<Response, SqlError> {
+    let rows = rows(read, shape, within)?;
+    Ok(match rows {
+        Some(rows) => answer::rows(shape, &handle, at, rows, within > 0),
+        None => answer::too_expensive(),
+    })
 }
 
 /// The next piece. Where rows are counted, and one came or went, counting begins anew.
-pub(super) fn go_on(read: &Read<'_>, shape: &Shape, handle: &str, at: i64, within: i64) -> Result<Response, SqlError> {
-    let since = read.changes_since(at, &[shape.spec.table])?;
+pub(super) fn go_on(read: &Read<'_>, shape: &Shape, handle: String, place: Place) -> Result<Response, SqlError> {
+    let since = read.changes_since(place.at, &[shape.spec.table])?;
     let moved = match &since {
-        Since::Known(changes) => is_counted(shape.spec.table) && !changes.is_empty(),
+        Since::Known(changes) => shape.spec.table == Table::EntityTypes && !changes.is_empty(),
         Since::Forgotten => true,
     };
-    if moved || at > read.commit()? { answer::gone(read, shape, handle) } else { self::read(read, shape, at, within) }
+    if moved || place.at > read.commit()? {
+        answer::gone(read, shape, &handle)
+    } else {
+        self::read(read, shape, handle, place.at, place.within)
+    }
 }
 
-/// Whether the rows of a table have no ids.
-fn is_counted(table: Table) -> bool {
-    matches!(table, Table::EntityTypes | Table::Runners | Table::RunnerDiagnostics)
-}
-
-fn rows(read: &Read<'_>, shape: &Shape, within: i64, budget: &Budget) -> Result<Rows, SqlError> {
-    let projector = Projector::new(read);
+/// The rows of a piece; `None` when the condition is too expensive for a single one.
+fn rows(read: &Read<'_>, shape: &Shape, within: i64) -> Result<Option<Rows>, SqlError> {
+    let (projector, budget) = (Projector::new(read), Budget::default());
     let (mut messages, mut bytes, mut looks, mut after) = (Vec::new(), 0, 0, within);
     loop {
         let page = projector.page(shape.spec, &shape.scope, after)?;
         let last = page.len() < PAGE;
         for (place, row) in page {
+            let sees = shape.sees(read, &row, &budget)?;
+            if budget.is_spent() {
+                return Ok((after > within).then_some(Rows { messages, within: Some(after) }));
+            }
             after = place;
             looks += 1;
-            if !shape.sees(read, &row, budget)? {
+            if !sees {
                 continue;
             }
             bytes += row.len();
@@ -53,14 +58,14 @@ fn rows(read: &Read<'_>, shape: &Shape, within: i64, budget: &Budget) -> Result<
                 "headers": { "operation": "insert", "relation": ["public", shape.spec.name] },
             }));
             if bytes >= SHAPE_ANSWER {
-                return Ok(Rows { messages, within: Some(after) });
+                return Ok(Some(Rows { messages, within: Some(after) }));
             }
         }
-        if last || budget.is_spent() {
-            return Ok(Rows { messages, within: None });
+        if last {
+            return Ok(Some(Rows { messages, within: None }));
         }
         if looks >= SHAPE_LOOKS {
-            return Ok(Rows { messages, within: Some(after) });
+            return Ok(Some(Rows { messages, within: Some(after) }));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Wake registrations: when an event matching a condition appears on a source, its subscriber wakes.
 
-use super::{Read, Row, SqlError, Tx};
+use super::{Read, Row, SqlError, TimerKind, Tx};
 use crate::permission::Subject;
 use crate::stream::Offset;
 use crate::time::{Span, Time};
@@ -262,10 +262,17 @@ impl Tx<'_> {
 
     /// Deletes what a subscriber holds under a manifest key.
     pub(crate) fn delete_registrations_under(&self, subscriber: i64, manifest_key: &str) -> Result<(), SqlError> {
-        self.write(
-            "DELETE FROM registration WHERE subscriber = ?1 AND manifest_key = ?2",
+        let ended = self.all(
+            "DELETE FROM registration WHERE subscriber = ?1 AND manifest_key = ?2 RETURNING id, until",
             &[subscriber.into(), manifest_key.into()],
-        )
+            |row| Ok((row.int(0)?, row.opt_int(1)?.map(Time::from_millis))),
+        )?;
+        ended.into_iter().try_for_each(|(id, until)| self.disarm_lapse(id, until))
+    }
+
+    /// What would have ended a registration by itself has nothing to do.
+    pub(crate) fn disarm_lapse(&self, id: i64, until: Option<Time>) -> Result<(), SqlError> {
+        until.map_or(Ok(()), |until| self.disarm(until, TimerKind::Lapse, id))
     }
 
     /// Deletes everything that an entity holds, and everything held on it.

@@ -127,6 +127,26 @@ fn confirm(tx: &Tx<'_>, existing: &StreamRow, asked: &Asked<'_>) -> Result<Respo
     Err(Refusal::plain(StatusCode::CONFLICT, conflict).into())
 }
 
+/// Makes a JSON stream for the server's own sake where none is: one whose time is over gives way, and whoever waited for it
+/// is told.
+///
+/// # Errors
+/// When one that is deleted is kept there for its forks.
+pub(crate) fn make_if_free(tx: &Tx<'_>, path: &str) -> Result<(), Error> {
+    if let Some(existing) = tx.stream(path)? {
+        let over = existing.lifetime.is_over(tx.now);
+        if existing.deleted || over && existing.refs > 0 {
+            return Err(kept_for_forks(path).into());
+        }
+        if !over {
+            return Ok(());
+        }
+        remove(tx, existing)?;
+    }
+    let mut stream = tx.insert_stream(path, "application/json")?;
+    Ok(subscription::has_come(tx, &mut stream)?)
+}
+
 fn describe(stream: &StreamRow, status: StatusCode) -> Response {
     let mut response = Response::empty(status)
         .with("content-type", &stream.content_type)

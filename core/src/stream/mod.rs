@@ -27,7 +27,7 @@ mod write;
 pub(crate) use access::Owner;
 pub(crate) use append::append;
 pub(crate) use content::{Content, compact, depth};
-pub(crate) use create::{create, is_content_type, make_wake_stream};
+pub(crate) use create::{create, is_content_type, make_if_free, make_wake_stream};
 pub(crate) use delete::{delete, expire, rearmed, remove, sweep};
 pub use event::Event;
 pub(crate) use event::{members, messages, string};

@@ -1,7 +1,10 @@
 //! From an append to the wake rows it causes, in registration order, in the append's transaction.
 
+use std::collections::BTreeMap;
+
+use super::condition::Filter;
 use super::debounce;
-use super::evaluate::{Match, evaluate};
+use super::evaluate::{Match, evaluate_by};
 use super::fan_out;
 use super::finished::{FinishedChild, answered, bare};
 use super::row::{Wake, row};
@@ -46,6 +49,7 @@ pub(super) fn chunk(
     from: Reached,
     before: i64,
 ) -> Result<Option<Reached>, SqlError> {
+    let mut filters = Filters::default();
     let mut answers = Answers { runs, known: Vec::new() };
     let size = tx.config.fan_out;
     let (mut matches, mut looks) = (0, 0);
@@ -59,7 +63,8 @@ pub(super) fn chunk(
                 return Ok(Some(Reached { after, within: Some((registration.id, index)) }));
             }
             looks += 1;
-            if let Some(found) = evaluate(&registration.condition, event, cause.class) {
+            let passes = |filter: &Filter| filters.pass(filter, index, event);
+            if let Some(found) = evaluate_by(&registration.condition, event, cause.class, passes) {
                 matches += 1;
                 let position = format!("{end}:{index}");
                 deliver(tx, source, registration, &found, &position, &mut answers, cause.depth)?;
@@ -83,6 +88,17 @@ pub(crate) fn release(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
             append(tx, &subscriber, &waiting.event, cause)
         }
         None => Ok(()),
+    }
+}
+
+/// What passes which filter: each is asked once of an event, for all who have it.
+#[derive(Default)]
+struct Filters(BTreeMap<(String, usize), bool>);
+
+impl Filters {
+    fn pass(&mut self, filter: &Filter, index: usize, event: &Event<'_>) -> bool {
+        let asked = || filter.complaints(event).is_empty();
+        *self.0.entry((filter.schema.clone(), index)).or_insert_with(asked)
     }
 }
 

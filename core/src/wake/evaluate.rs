@@ -54,6 +54,16 @@ pub struct Inbox<'a> {
 /// Matches an event of a class against a condition.
 #[must_use]
 pub fn evaluate<'a>(condition: &Condition, event: &Event<'a>, class: Class) -> Option<Match<'a>> {
+    evaluate_by(condition, event, class, |filter| filter.complaints(event).is_empty())
+}
+
+/// The same, where whoever asks knows what passes a filter.
+pub(super) fn evaluate_by<'a>(
+    condition: &Condition,
+    event: &Event<'a>,
+    class: Class,
+    passes: impl FnOnce(&Filter) -> bool,
+) -> Option<Match<'a>> {
     match condition {
         _ if class == Class::Never => None,
         Condition::RunFinished => run_finished(event).filter(|_| class == Class::Any),
@@ -63,7 +73,7 @@ pub fn evaluate<'a>(condition: &Condition, event: &Event<'a>, class: Class) -> O
             let open = collections.is_empty() && class == Class::Any;
             let op = Op::of(event.operation.as_deref());
             let matches = (named || open) && (ops.is_empty() || ops.contains(&op));
-            let passes = matches && filter.as_ref().is_none_or(|filter| filter.complaints(event).is_empty());
+            let passes = matches && filter.as_ref().is_none_or(passes);
             passes.then(|| Match { change: change(event, kind, op), run: None })
         }
     }

@@ -252,6 +252,7 @@ fn replace(tx: &Tx<'_>, new: &NewRegistration<'_>) -> Result<bool, SqlError> {
         }
         if alike || !new.manifest_key.is_empty() {
             tx.delete_registration(known.id)?;
+            tx.disarm_lapse(known.id, known.until)?;
         }
     }
     Ok(true)

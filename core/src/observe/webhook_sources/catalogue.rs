@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::resolve::is_endpoint;
+use super::resolve::{flaw, is_endpoint};
 use crate::entity::validate;
 
 /// The contracts of a server's webhook sources, read from JSON text: an array of [`Contract`]s, or an object that has it as
@@ -106,6 +106,11 @@ impl Catalogue {
         self.0.iter().find(|contract| contract.webhook_key == key)
     }
 
+    /// The contracts whose streams stand at an endpoint.
+    pub(super) fn at<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a Contract> {
+        self.0.iter().filter(move |contract| contract.endpoint_key == endpoint)
+    }
+
     /// The contracts that agents see: active ones that are not hidden.
     pub fn shown(&self) -> impl Iterator<Item = &Contract> {
         self.0.iter().filter(|contract| contract.is_shown())
@@ -169,6 +174,9 @@ impl Contract {
 impl Bucket {
     fn check(&self, at: &str) -> Result<(), BadCatalogue> {
         check_schema(&format!("{at}.paramsSchema"), &self.params_schema)?;
+        if let Some(flaw) = flaw(&self.path_template) {
+            return Err(bad(&format!("{at}.pathTemplate"), flaw));
+        }
         unique(at, "filters", self.filters.iter().map(|filter| filter.key.as_str()))?;
         for (i, condition) in self.filters.iter().enumerate().filter_map(|(i, f)| Some((i, f.condition.as_ref()?))) {
             check_schema(&format!("{at}.filters[{i}].condition"), condition)?;
@@ -249,6 +257,7 @@ mod tests {
             assert!(error.starts_with(at) && error.contains(why), "{error}");
         };
         refuses("/0/endpointKey", json!("Git Hub"), "webhookSources[0].endpointKey", "Git Hub");
+        refuses("/0/buckets/0/pathTemplate", json!("//:a"), "webhookSources[0].buckets[0].pathTemplate", "template");
         refuses("/0/status", json!("on"), "webhookSources[0]", "unknown variant");
         refuses("labell", json!("x"), "webhookSources[0]", "unknown field `labell`");
         refuses(

@@ -27,6 +27,9 @@ pub(crate) fn is_ingress(path: &str) -> bool {
 /// Whether everybody may read what comes by webhooks at a path: where there is a catalogue, when it shows the source.
 pub(crate) fn is_shown(config: &Config, path: &str) -> bool {
     let endpoint = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next()).unwrap_or("");
-    let shows = |catalogue: &Catalogue| catalogue.shown().any(|contract| contract.endpoint_key == endpoint);
+    let shows = |catalogue: &Catalogue| {
+        let mut there = catalogue.at(endpoint).peekable();
+        there.peek().is_some() && there.all(Contract::is_shown)
+    };
     config.webhook_sources.as_ref().is_none_or(shows)
 }

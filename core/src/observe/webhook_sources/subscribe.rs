@@ -10,7 +10,9 @@ use super::resolve::{Place, Wish, resolve};
 use crate::engine::Done;
 use crate::entity::{find_to_write, manifest_row, principal};
 use crate::http::{Body, Call, Error, Refusal, Response, failure};
+use crate::limits::PATH;
 use crate::store::{EntityRow, Tx};
+use crate::stream;
 use crate::tenant::{Permission, permission};
 use crate::time::Time;
 use crate::wake::register::TooMany;
@@ -50,9 +52,11 @@ pub(crate) fn subscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     }
     let place = resolve(contract, &asked.wish()).map_err(|why| Unresolved { why })?;
     let path = place.path(contract);
-    if tx.live_stream(&path)?.is_none() {
-        tx.insert_stream(&path, "application/json")?;
+    if path.len() > PATH {
+        let why = format!("the path of this bucket would be longer than {PATH} bytes");
+        return Err(Unresolved { why }.into());
     }
+    stream::make_if_free(tx, &path)?;
     let subscription = asked.subscription(&id, contract, &place, tx.now);
     let key = key(&id);
     let row = row(&key, contract, &place, &subscription);

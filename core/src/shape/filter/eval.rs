@@ -36,7 +36,9 @@ impl Filter {
     }
 
     fn truth(&self, row: &Row, budget: &Budget) -> Option<bool> {
-        budget.spend(1);
+        if !budget.spend(1) {
+            return None;
+        }
         match self {
             Self::Or(all) => all.iter().try_fold(Some(false), |so_far, one| match one.truth(row, budget) {
                 Some(true) => Err(Some(true)),
@@ -52,10 +54,10 @@ impl Filter {
             Self::Always(truth) => return *truth,
             Self::Null(column) => return Some(row.0[*column].is_none()),
             Self::Compare(column, kind, comparison, value) => {
-                return compare(&value_of(row, *column, *kind)?, value).map(|order| comparison.holds(order));
+                return compare(&value_of(row, *column, *kind, budget)?, value).map(|order| comparison.holds(order));
             }
             Self::In(column, kind, values) => {
-                let found = value_of(row, *column, *kind)?;
+                let found = value_of(row, *column, *kind, budget)?;
                 let mut unknown = false;
                 for value in values {
                     match compare(&found, value) {
@@ -68,8 +70,11 @@ impl Filter {
             }
             Self::Like { column, pattern, ignoring_case } => {
                 let (text, pattern) = (row.0[*column].as_deref()?, pattern.as_deref()?);
+                if !budget.spend(text.len() + pattern.len()) {
+                    return None;
+                }
                 return if *ignoring_case {
-                    is_like(&text.to_lowercase(), &pattern.to_lowercase(), budget)
+                    is_like(&text.to_lowercase(), pattern, budget)
                 } else {
                     is_like(text, pattern, budget)
                 };
@@ -92,8 +97,9 @@ impl Comparison {
     }
 }
 
-fn value_of(row: &Row, column: usize, kind: Kind) -> Option<Value> {
-    Value::of(kind, row.0[column].as_deref()?)
+fn value_of(row: &Row, column: usize, kind: Kind, budget: &Budget) -> Option<Value> {
+    let text = row.0[column].as_deref()?;
+    if budget.spend(text.len() / 8 + 1) { Value::of(kind, text) } else { None }
 }
 
 fn compare(one: &Value, other: &Value) -> Option<Ordering> {

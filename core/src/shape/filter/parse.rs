@@ -188,6 +188,7 @@ impl<'a> Parser<'a> {
         let ignoring_case = self.takes("ilike");
         if ignoring_case || self.takes("like") {
             let Side::Value(pattern) = self.side()? else { return Err(self.constant()) };
+            let pattern = if ignoring_case { pattern.map(|pattern| pattern.to_lowercase()) } else { pattern };
             return Ok(negated(negative, Filter::Like { column, pattern, ignoring_case }));
         }
         if self.at >= self.tokens.len() {
