@@ -119,6 +119,8 @@ pub const SHAPE_DIMENSIONS: usize = 6;
 pub const SHAPE_TIME: Span = Span::secs(40);
 /// How long the question may take whether a URL is a shape's.
 pub const SHAPE_PROBE: Span = Span::secs(10);
+/// How often a shape that nobody observes is asked in vain.
+pub const SHAPE_ATTEMPTS: i64 = 20;
 /// The longest wait before a shape that fails is asked again.
 pub const SHAPE_BACKOFF: Span = Span::secs(30);
 /// How many changes of rows that shapes show are remembered.

@@ -3,6 +3,7 @@
 //! one is filled (wake specification, section 7.1).
 
 use super::members::fill;
+use super::pg_sync;
 use crate::http::{Error, failure};
 use crate::limits::{MEMBERSHIP_IDLE, MEMBERSHIPS, MEMBERSHIPS_ASLEEP};
 use crate::store::{MembershipRow, Read, SqlError, StreamRow, TimerKind, Tx};
@@ -39,9 +40,10 @@ pub(super) fn is_asked_for(tx: &Tx<'_>, membership: MembershipRow) -> Result<(),
     if look(tx, membership)? { Ok(fill(tx, id)?) } else { Ok(()) }
 }
 
-/// A wake was registered on a source, or a subscription follows it. What a stream has missed comes after whatever else
+/// A wake was registered on a source, or a subscription follows it: a shape that rests goes on, too. What a stream has missed comes after whatever else
 /// this command writes: perhaps it wakes who observes it.
 pub(crate) fn is_observed(tx: &Tx<'_>, source: &str) -> Result<(), Error> {
+    pg_sync::is_observed(tx, source)?;
     let Some(membership) = reference_of(source).map(|r| tx.membership(r)).transpose()?.flatten() else { return Ok(()) };
     let id = membership.id;
     if look(tx, membership)? { Ok(tx.arm(tx.now, TimerKind::Members, id)?) } else { Ok(()) }

@@ -250,3 +250,32 @@ fn a_shape_is_its_registrants() {
     let guessed = json!({ "subscriberUrl": "/t/annas", "sourceUrl": "/_electric/pg-sync/default/0123456789abcdef", "condition": { "on": "change" } });
     assert_eq!(w.ask("POST", "/_electric/wake", &anna, &guessed).status, 401);
 }
+
+#[test]
+fn a_shape_that_fails_and_that_nobody_observes_comes_to_rest() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    w.put("/_electric/entities/t/a", &json!({}));
+    let path = follow(&mut w, "todos");
+    let asked = |w: &World| w.fetches.iter().filter(|f| f.method == http::Method::GET).count();
+    let fail = |w: &mut World| {
+        tell(w, 500, &[], &json!("down"));
+        w.pass(Span::secs(40));
+    };
+    let mut failures = 0;
+    while asked(&w) > 0 {
+        fail(&mut w);
+        failures += 1;
+    }
+    assert_eq!(failures, 20);
+    // Whoever observes it is told what changes from where the reading stood.
+    let wake = json!({ "subscriberUrl": "/t/a", "sourceUrl": path, "condition": { "on": "change" } });
+    assert_eq!(w.post("/_electric/wake", &wake).status, 204);
+    for _ in 0..40 {
+        fail(&mut w);
+    }
+    assert_eq!(asked(&w), 1, "what is observed is asked for ever");
+    let (question, _) = told(&mut w, "7_0", &[change(1)]);
+    assert!(question.url.contains("offset=0_inf&handle=h1"), "{}", question.url);
+    assert_eq!(woken(&mut w), ["k1"]);
+}

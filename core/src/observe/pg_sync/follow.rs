@@ -5,7 +5,7 @@ use super::page::{HEADERS, Next, Page};
 use super::value::Columns;
 use crate::effect::{EffectId, Fetch, Fetched};
 use crate::egress;
-use crate::limits::{FETCH_SLACK, KEPT_ANSWER, SHAPE_BACKOFF, SHAPE_CHANGES, SHAPE_PAGE, SHAPE_TIME};
+use crate::limits::{FETCH_SLACK, KEPT_ANSWER, SHAPE_ATTEMPTS, SHAPE_BACKOFF, SHAPE_CHANGES, SHAPE_PAGE, SHAPE_TIME};
 use crate::store::{PgSyncRow, SqlError, TimerKind, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::time::{Span, Time};
@@ -165,11 +165,33 @@ fn turns_apart(shapes: i64, slots: usize) -> Span {
     Span::secs(shapes.div_euclid(slots) + 1)
 }
 
-/// A question failed. What was read stays read; the next asks from there, after a while.
+/// Somebody observes a stream. The shape behind it may have come to rest, and goes on.
+pub(crate) fn is_observed(tx: &Tx<'_>, source: &str) -> Result<(), SqlError> {
+    let shape = super::reference_of(source).map(|reference| tx.pg_sync(reference)).transpose()?.flatten();
+    match shape {
+        Some(mut shape) if rests(tx, &shape)? => {
+            ask(tx, &mut shape)?;
+            tx.update_pg_sync(&shape)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a shape is neither asked nor about to be.
+pub(super) fn rests(tx: &Tx<'_>, shape: &PgSyncRow) -> Result<bool, SqlError> {
+    Ok(shape.asked_at.is_none() && !tx.is_armed(shape.due_at, TimerKind::Shape, shape.id)?)
+}
+
+/// A question failed. What was read stays read; the next asks from there, after a while. One that has failed very often, and
+/// that nobody observes, comes to rest.
 fn failed(tx: &Tx<'_>, shape: &mut PgSyncRow, why: &str, retry_after: Option<i64>) -> Result<(), SqlError> {
     shape.attempt += 1;
     shape.error = Some(why.chars().take(KEPT_ANSWER).collect());
     shape.caught_up = false;
+    let observed = || Ok(tx.is_source(&super::path(&shape.reference))? || tx.is_asked_for(shape.id)?);
+    if shape.attempt >= SHAPE_ATTEMPTS && !observed()? {
+        return tx.disarm(shape.due_at, TimerKind::Shape, shape.id);
+    }
     let wait = backoff(shape.attempt).as_millis();
     let jitter = tx.draw.below(u64::try_from(wait / 5).unwrap_or(0) + 1);
     let asked = retry_after.unwrap_or(0).clamp(0, LONGEST_WISH).saturating_mul(1000);

@@ -9,7 +9,7 @@ mod register;
 mod unobserve;
 mod value;
 
-pub(crate) use follow::{answered, due, rearmed};
+pub(crate) use follow::{answered, due, is_observed, rearmed};
 pub(crate) use register::{Probe, register};
 pub(crate) use unobserve::unobserve;
 

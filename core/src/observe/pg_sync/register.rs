@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::follow::{ask, take};
+use super::follow::{ask, rests, take};
 use super::options::Options;
 use super::page::{HEADERS, Page, rejection};
 use super::path;
@@ -13,7 +13,7 @@ use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::limits::{FETCH_SLACK, SHAPE_PAGE, SHAPE_PROBE, SHAPES};
 use crate::pending::Pending;
-use crate::store::{PgSyncRow, TimerKind, Tx};
+use crate::store::{PgSyncRow, Tx};
 use crate::subscription;
 use crate::tenant::{Permission, Principal, permission};
 use crate::time::Time;
@@ -49,8 +49,8 @@ pub(crate) fn register(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let url = options.request()?;
     egress::judge(&tx.config.egress, &url)?;
     if let Some(mut shape) = tx.pg_sync(&options.reference())? {
-        // One that was given up begins anew.
-        if !tx.is_armed(shape.due_at, TimerKind::Shape, shape.id)? {
+        // One that has come to rest goes on.
+        if rests(tx, &shape)? {
             ask(tx, &mut shape)?;
             tx.update_pg_sync(&shape)?;
         }
