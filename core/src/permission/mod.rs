@@ -2,7 +2,7 @@
 //! section 4).
 //!
 //! An entity belongs to who created it, built-in system principals pass, and everybody else needs a grant. A type belongs
-//! to nobody. [`decide`] is a function of values; `check` and its neighbours ask the store for them, and only for what is
+//! to nobody. [`decide()`] is a function of values; `check` and its neighbours ask the store for them, and only for what is
 //! not decided without. A host may have the last word: [`Authorise`].
 
 mod check;

@@ -18,7 +18,7 @@ mod why;
 pub use condition::{Condition, Filter, Op};
 pub(crate) use deliver::{release, wake};
 pub use evaluate::{Change, Match, evaluate};
-pub use manifest::{Entry, Scheduled, Send, Wanted, manifest};
+pub use manifest::{BadRow, Entry, Scheduled, Send, Wanted, manifest};
 pub(crate) use project::project;
 pub(crate) use source::{Source, project_runs};
 pub use why::why_not;

@@ -14,6 +14,7 @@ mod memory;
 mod receiver;
 mod register;
 mod report;
+mod shapes;
 mod size;
 mod throughput;
 
@@ -26,7 +27,7 @@ use reveille_tests::{Result, machine};
 
 use crate::report::Report;
 
-/// Measures the native server: throughput, latency, claims, registrations, start, memory, rows a command, size of the wasm files.
+/// Measures the native server: throughput, latency, claims, registrations, shapes, start, memory, rows a command, size of the wasm files.
 #[derive(Debug, Parser)]
 #[command(name = "bench", max_term_width = 100)]
 struct Options {
@@ -47,6 +48,7 @@ enum Part {
     Claims,
     Beside,
     Told,
+    Shapes,
     Memory,
     Cost,
     Size,
@@ -68,6 +70,8 @@ struct Setting {
     starts: usize,
     /// Beside how many registrations to measure.
     most_beside: u64,
+    /// Of how many entities lists and shapes are read.
+    entities: u64,
 }
 
 fn main() -> ExitCode {
@@ -101,6 +105,9 @@ async fn measure(options: &Options) -> Result<Report> {
     if wants(Part::Told) {
         crowd::told(&setting, &mut report).await?;
     }
+    if wants(Part::Shapes) {
+        shapes::measure(&setting, &mut report).await?;
+    }
     if wants(Part::Memory) {
         memory::measure(&setting, &mut report).await?;
     }
@@ -123,6 +130,7 @@ impl Setting {
             samples: if options.quick { 200 } else { 1000 },
             starts: if options.quick { 3 } else { 5 },
             most_beside: if options.quick { 10_000 } else { 1_000_000 },
+            entities: if options.quick { 10_000 } else { 100_000 },
         })
     }
 }
