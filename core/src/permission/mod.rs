@@ -18,4 +18,4 @@ pub(crate) use check::{check, check_type, may, may_type};
 pub use decide::{Decision, Facts, Held, Permission, Subject, decide};
 pub(crate) use grants::TooManyGrants;
 pub(crate) use grants::{Asked, ENTITY_FORM, TYPE_FORM};
-pub(crate) use inherit::bestow;
+pub(crate) use inherit::{bestow, inherit};
