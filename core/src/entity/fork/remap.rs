@@ -138,3 +138,97 @@ fn swap(row: &mut Json, member: &str, names: &BTreeMap<String, String>) -> Optio
     *value = names.get(value.as_str()?)?.as_str().into();
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.add_url("/t/a", "/t/x".to_owned());
+        names.add_url("/t/b", "/t/y".to_owned());
+        names.add_state("s 1", "s 2".to_owned());
+        names
+    }
+
+    #[test]
+    fn strings_that_name_what_is_copied_are_replaced_and_nothing_else_is_touched() {
+        for (old, new) in [
+            (
+                r#"{"a":"/t/a","b":["/t/b/main",1.50,{"/t/a":"s 1"}]}"#,
+                r#"{"a":"/t/x","b":["/t/y/main",1.50,{"/t/a":"s 2"}]}"#,
+            ),
+            (r#" [12345678901234567890, "\u002ft/a" ]"#, r#"[12345678901234567890, "/t/x" ]"#),
+            (r#""/_electric/shared-state/s%201""#, r#""/_electric/shared-state/s%202""#),
+            (r#"{"a":"/t/a","a":"/t/b"}"#, r#"{"a":"/t/x","a":"/t/y"}"#),
+        ] {
+            let raw: &RawValue = serde_json::from_str(old).expect("JSON");
+            assert_eq!(names().json(raw).as_deref(), Some(new), "{old}");
+        }
+        for same in [r#"{"a":"/t/a/","b":"x /t/a","c":"/t/ab"}"#, r#"["/t/a/attachments/f",null,true]"#, "{}", "7"] {
+            let raw: &RawValue = serde_json::from_str(same).expect("JSON");
+            assert_eq!(names().json(raw), None, "{same}");
+        }
+    }
+
+    #[test]
+    fn what_each_row_names_in_a_fork() {
+        let child = |id: &str| json!({ "kind": "child", "id": id, "entity_url": format!("/t/{id}") });
+        let file = |path: &str| json!({ "kind": "attachment", "streamPath": path });
+        let send = |target: &str, sender: &str| json!({ "kind": "schedule", "scheduleType": "future_send", "targetUrl": target, "senderUrl": sender });
+        let of = |kind: &str, reference: &str, config: Json| json!({ "kind": "source", "sourceType": kind, "sourceRef": reference, "config": config });
+        let entity = |url: &str| of("entity", url, json!({ "entityUrl": url, "streamPath": format!("{url}/main") }));
+        for (key, row, want) in [
+            ("child:t:b", child("b"), Some(("child:t:y", child("y")))),
+            (
+                "k",
+                json!({ "kind": "shared-state", "id": "s 1" }),
+                Some(("shared-state:s 2", json!({ "kind": "shared-state", "id": "s 2" }))),
+            ),
+            ("source:entity:/t/b", entity("/t/b"), Some(("source:entity:/t/y", entity("/t/y")))),
+            (
+                "k",
+                json!({ "kind": "source", "sourceType": "entity", "sourceRef": "/t/b" }),
+                Some(("source:entity:/t/y", json!({ "kind": "source", "sourceType": "entity", "sourceRef": "/t/y" }))),
+            ),
+            (
+                "source:db:s 1",
+                of("db", "s 1", json!({ "id": "s 1" })),
+                Some(("source:db:s 2", of("db", "s 2", json!({ "id": "s 2" })))),
+            ),
+            ("attachment:f", file("/t/a/attachments/f"), Some(("attachment:f", file("/t/x/attachments/f")))),
+            ("schedule:s", send("/t/a", "/t/b"), Some(("schedule:s", send("/t/x", "/t/y")))),
+            (
+                "schedule:s",
+                send("/t/a", "/principal/user%3Aann"),
+                Some(("schedule:s", send("/t/x", "/principal/user%3Aann"))),
+            ),
+            ("schedule:s", send("/t/c", "/t/b"), Some(("schedule:s", send("/t/c", "/t/y")))),
+            ("child:t:c", child("c"), None),
+            ("attachment:f", file("/t/b/attachments/f"), None),
+            ("attachment:f", file("/t/ab/attachments/f"), None),
+            ("schedule:s", send("/t/c", "/t/c"), None),
+            ("source:entity:/t/c", entity("/t/c"), None),
+            ("k", of("cron", "/t/a", json!({})), None),
+            ("k", json!({ "kind": "child" }), None),
+            ("k", json!({ "kind": "effect", "id": "/t/a" }), None),
+            ("k", json!("/t/a"), None),
+        ] {
+            let want = want.map(|(key, row)| (key.to_owned(), row));
+            assert_eq!(names().manifest("/t/a", key, &row), want, "{row}");
+            let mut keyed = row.clone();
+            if let Some(keyed) = keyed.as_object_mut() {
+                keyed.insert("key".to_owned(), key.into());
+                let new = names().manifest("/t/a", key, &row).map(|(key, _)| Json::from(key));
+                assert_eq!(
+                    names().manifest("/t/a", key, &json!(keyed)).map(|(_, row)| row["key"].clone()),
+                    new,
+                    "{row}"
+                );
+            }
+        }
+    }
+}
