@@ -52,7 +52,7 @@ pub const FORK_STREAMS: usize = 1024;
 pub const FORK_WAIT_USUAL: f64 = 120_000.0;
 /// How long it waits at most.
 pub const FORK_WAIT: Span = Span::secs(300);
-/// How often it looks whether they are.
+/// How soon it looks whether they are.
 pub const FORK_LOOK: Span = Span::millis(250);
 /// How many entries or producers of a deleted stream are swept at once.
 pub const SWEEP: i64 = 1000;

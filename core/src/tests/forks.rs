@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::{Got, World, everybody, exec, got, send};
-use crate::limits::{FORK_ENTITIES, FORKS, PENDING};
+use crate::limits::{FORK_ENTITIES, FORK_ROWS, FORKS, PENDING};
 use crate::{Command, Span, Turn};
 
 const PATH: &str = "/_electric/entities/t/a/fork";
@@ -190,6 +190,23 @@ fn more_than_fits_into_a_transaction_is_refused() {
     exec(&w, "DELETE FROM child WHERE parent <> (SELECT id FROM entity WHERE url = '/t/a')");
     let refused = fork(&mut w, &json!({}));
     assert!(refused.body.contains("33554432 bytes"), "{}", refused.body);
+}
+
+#[test]
+fn very_many_rows_are_refused() {
+    let (mut w, hook, token) = working();
+    let status = |n: usize| row("child_status", &n.to_string(), &json!({}));
+    w.append("/t/a", &token, &(0..FORK_ROWS).map(status).collect::<Vec<_>>().into());
+    w.append("/t/a", &token, &json!([row("run", "r", &json!({ "status": "completed" })), status(0)]));
+    w.done(&hook);
+    assert_eq!(fork(&mut w, &json!({})).status, 201);
+    send(&mut w, "/t/a");
+    let (hook, token) = w.claim();
+    w.append("/t/a", &token, &json!([status(FORK_ROWS)]));
+    w.done(&hook);
+    let refused = fork(&mut w, &json!({}));
+    assert_eq!((refused.status, refused.code().as_str()), (409, "LIMIT_EXCEEDED"), "{}", refused.body);
+    assert_eq!(fork(&mut w, &json!({ "anchor": "latest_completed_run" })).status, 201, "there were fewer then");
 }
 
 #[test]

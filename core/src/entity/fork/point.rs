@@ -1,7 +1,7 @@
 //! Where in its root's stream a fork branches off, when that is not its end.
 
 use super::ask::{Place, bad};
-use super::replay::{Told, check_size};
+use super::replay::{Told, check_rows, check_size};
 use crate::http::Error;
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 use crate::stream::{Event, Offset, split};
@@ -13,7 +13,7 @@ pub(super) struct Point {
     pub(super) at: Offset,
     /// How many events of the next entry come before it, too.
     pub(super) sub: i64,
-    /// The children that the root has there.
+    /// Those of the root's children that its manifest names there.
     pub(super) children: Vec<String>,
 }
 
@@ -27,7 +27,13 @@ pub(super) fn find(tx: &Tx<'_>, root: &EntityRow, place: &Place) -> Result<Point
         Place::LatestRun => after_latest_run(tx, &stream)?,
     };
     let mut point = Point { at, sub, children: Vec::new() };
-    point.children = Told::of(tx, &stream, Some(&point))?.children();
+    let told = Told::of(tx, &stream, Some(&point))?;
+    check_rows(root, std::slice::from_ref(&told))?;
+    for url in told.children() {
+        if tx.entity(&url)?.is_some_and(|child| child.parent.as_deref() == Some(&root.url)) {
+            point.children.push(url);
+        }
+    }
     Ok(point)
 }
 

@@ -10,12 +10,11 @@ pub(super) fn whole(tx: &Tx<'_>, root: EntityRow) -> Result<Vec<EntityRow>, Erro
     descend(tx, vec![root], 0)
 }
 
-/// An entity and everything below these of its children; who is not its child any more, or never was, is left out.
+/// An entity and everything below these of its children.
 pub(super) fn chosen(tx: &Tx<'_>, root: EntityRow, children: &[String]) -> Result<Vec<EntityRow>, Error> {
     let mut all = vec![root];
     for url in children {
-        let child = tx.entity(url)?.filter(|child| child.parent.as_deref() == Some(&all[0].url));
-        add(&mut all, child)?;
+        add(&mut all, tx.entity(url)?)?;
     }
     descend(tx, all, 1)
 }

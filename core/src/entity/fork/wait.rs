@@ -1,6 +1,8 @@
 //! A fork on its way: it is tried, and as long as one of the entities that it copies is at work, tried again. It holds
 //! nothing meanwhile.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::json;
 
@@ -16,7 +18,7 @@ use crate::limits::FORK_LOOK;
 use crate::pending::Pending;
 use crate::store::{EntityRow, SqlError, Tx};
 use crate::tenant::{Permission, Principal, permission};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 failure! {
     /// It is a part of something.
@@ -33,7 +35,8 @@ failure! {
 pub(crate) struct Waiting {
     by: Principal,
     source: String,
-    ask: Ask,
+    ask: Arc<Ask>,
+    since: Time,
     /// When it is given up.
     deadline: Time,
     /// When it looks again.
@@ -48,7 +51,7 @@ impl Waiting {
     pub(super) fn new(by: &Principal, source: &EntityRow, ask: Ask, now: Time) -> Self {
         let deadline = now + ask.wait();
         let (by, source) = (by.clone(), source.url.clone());
-        Self { by, source, ask, deadline, look_at: now, busy: None, point: None }
+        Self { by, source, ask: Arc::new(ask), since: now, deadline, look_at: now, busy: None, point: None }
     }
 
     /// Forks, if everything that it copies is idle; otherwise parks, or gives up when its time is over. Everything is
@@ -96,7 +99,9 @@ impl Waiting {
     }
 
     fn park(&self, tx: &Tx<'_>, busy: i64, point: Option<Point>) -> Done {
-        let look_at = (tx.now + FORK_LOOK).min(self.deadline);
+        // It waits an eighth longer than it had to, at most: each look is a timer, and on an object that is a write.
+        let eighth = Span::millis(tx.now.since(self.since).as_millis() / 8);
+        let look_at = (tx.now + FORK_LOOK.max(eighth)).min(self.deadline);
         Done::Park(Pending::Fork(Box::new(Self { busy: Some(busy), look_at, point, ..self.clone() })))
     }
 
