@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::world::{Got, World, everybody, exec, got, send};
+use super::world::{Got, World, everybody, exec, explain, got, send};
 use crate::limits::{FORK_ENTITIES, FORK_ROWS, FORKS, PENDING};
 use crate::{Command, Span, Turn};
 
@@ -293,4 +293,47 @@ fn what_the_caller_may_not_read_is_not_copied() {
     assert_eq!(w.ask("POST", "/_electric/entities/t/b/grants", &[bob], &grant).status, 201);
     let forked = w.ask("POST", PATH, &[alice], &json!({}));
     assert_eq!(forked.json()["entities"][1]["created_by"], "/principal/user%3Aalice", "{}", forked.body);
+}
+
+#[test]
+fn a_fork_is_whole_after_a_restart() {
+    let (mut w, hook, token) = working();
+    w.append("/t/a", &token, &json!([row("note", "n", &json!(1))]));
+    w.done(&hook);
+    assert_eq!(w.put("/_electric/entities/t/b", &json!({ "parent": "/t/a" })).status, 201);
+    let forked = fork(&mut w, &json!({ "instance_id": "f" }));
+    assert_eq!(url(&forked), "/t/f");
+    let mut w = w.restart();
+    assert_eq!(w.get("/_reveille/check").json()["problems"], json!([]));
+    assert_eq!(explain(&mut w, "/t/f")["dispatch"]["state"], "idle");
+    assert!(w.fetches.is_empty(), "nothing that it begins with is pending");
+    send(&mut w, "/t/f");
+    let (hook, token) = w.claim();
+    assert_eq!(hook["entity"]["url"], "/t/f");
+    assert_eq!(w.append("/t/f", &token, &json!([row("note", "n", &json!(2))])).status, 204);
+    assert_eq!(w.done(&hook).status, 200);
+    assert_eq!((w.events("/t/f", "note").len(), w.events("/t/a", "note").len()), (2, 1));
+    assert_eq!(w.events("/t/f", "inbox").len(), 2);
+}
+
+/// A manifest may name what its new creator cannot have: the fork is made, and the journal says what it lacks.
+#[test]
+fn what_a_fork_may_not_observe_is_left_out() {
+    let (mut w, hook, token) = working();
+    assert_eq!(w.put("/_electric/entities/t/secret", &json!({})).status, 201);
+    let source =
+        json!({ "kind": "source", "sourceType": "entity", "sourceRef": "/t/secret", "wake": { "on": "change" } });
+    w.append("/t/a", &token, &json!([row("manifest", "source:entity:/t/secret", &source)]));
+    w.done(&hook);
+    let grant = json!({ "subject_kind": "principal_kind", "subject_value": "user", "permission": "fork" });
+    assert_eq!(w.post("/_electric/entities/t/a/grants", &grant).status, 201);
+    let registrations = "SELECT count(*) FROM registration";
+    assert_eq!(number(&w, registrations), 1);
+    let forked = w.ask("POST", PATH, &[("electric-principal", "user:eve")], &json!({}));
+    let forked = url(&forked);
+    assert_eq!(number(&w, registrations), 1);
+    let journal = w.get(&format!("/_reveille/entities{forked}/journal")).json();
+    assert_eq!(journal["steps"][0]["what"], "refused", "{journal}");
+    fork(&mut w, &json!({}));
+    assert_eq!(number(&w, registrations), 2, "who may read it observes it");
 }
