@@ -141,7 +141,7 @@ pub struct Engine<S> {
 }
 
 /// What may be dropped at any moment without anyone noticing: the last committed clock, the keys, what is in flight, and
-/// requests that wait for an effect (their callers are told to try again).
+/// requests that wait (their callers are told to try again).
 #[derive(Debug)]
 struct Memory {
     clock: Cell<Clock>,
@@ -166,6 +166,11 @@ impl Memory {
             counts: Counts::default(),
             stopping: false,
         }
+    }
+
+    /// When the first of the parked commands has waited long enough.
+    fn next_parked(&self) -> Option<Time> {
+        self.pending.values().map(|(_, parked)| parked.deadline()).min()
     }
 }
 
@@ -235,7 +240,8 @@ impl<S: Sql> Engine<S> {
     /// When the database cannot be read.
     pub fn next_deadline(&self) -> Result<Option<Time>, SqlError> {
         let now = self.memory.clock.get().now;
-        deadline(&Read::new(&self.sql, &self.config, now), self.free_slots(), &self.memory.pending)
+        let timer = Read::new(&self.sql, &self.config, now).next_timer(self.free_slots() > 0)?;
+        Ok(timer.into_iter().chain(self.memory.next_parked()).min())
     }
 
     /// Runs one request: a batch of one.
@@ -388,7 +394,7 @@ impl<S: Sql> Engine<S> {
         let before = self.sql.written();
         let mut done: Vec<Scratch> = Vec::with_capacity(n);
         let mut spoiled = false;
-        let mut next_deadline = None;
+        let mut next_timer = None;
         let result = self.sql.transaction(&mut || {
             done.clear();
             for i in 0..n {
@@ -400,8 +406,8 @@ impl<S: Sql> Engine<S> {
                 }
             }
             match batch.finish(self.sql.written() != before) {
-                Ok(deadline) => {
-                    next_deadline = deadline;
+                Ok(timer) => {
+                    next_timer = timer;
                     Verdict::Commit
                 }
                 Err(_) => {
@@ -419,11 +425,14 @@ impl<S: Sql> Engine<S> {
         if self.sql.written() != before {
             self.memory.clock.set(clock);
         }
-        Ok(done.into_iter().map(|scratch| self.publish(scratch, next_deadline)).collect())
+        let mut turns: Vec<Turn> = done.into_iter().map(|scratch| self.publish(scratch)).collect();
+        let next_deadline = next_timer.into_iter().chain(self.memory.next_parked()).min();
+        turns.iter_mut().for_each(|turn| turn.next_deadline = next_deadline);
+        Ok(turns)
     }
 
     /// Moves what a committed command left behind into memory, and hands the rest to the host.
-    fn publish(&mut self, scratch: Scratch, next_deadline: Option<Time>) -> Turn {
+    fn publish(&mut self, scratch: Scratch) -> Turn {
         if scratch.rekeyed
             && let Ok(keys) = Read::new(&self.sql, &self.config, self.memory.clock.get().now).keys()
         {
@@ -446,7 +455,7 @@ impl<S: Sql> Engine<S> {
                 memory.in_flight.insert(fetch.id.clone(), ());
             }
         }
-        Turn { replies: scratch.replies, effects: scratch.effects, next_deadline, cost: scratch.cost }
+        Turn { replies: scratch.replies, effects: scratch.effects, next_deadline: None, cost: scratch.cost }
     }
 
     fn slots(&self) -> Slots {
@@ -501,16 +510,6 @@ pub fn next(sql: &dyn Sql, config: &Config, live: &mut Live, now: Time) -> Resul
     let read = Read::new(sql, config, now);
     let next = live.next(&read)?;
     Ok((next, read.touched()))
-}
-
-fn deadline(
-    read: &Read<'_>,
-    slots: usize,
-    pending: &BTreeMap<u64, (Ticket, Pending)>,
-) -> Result<Option<Time>, SqlError> {
-    let timer = read.next_timer(slots > 0)?;
-    let parked = pending.values().map(|(_, p)| p.deadline()).min();
-    Ok(timer.into_iter().chain(parked).min())
 }
 
 fn reason(error: &Error) -> String {

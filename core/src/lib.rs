@@ -36,8 +36,8 @@
 //! # The rooms
 //!
 //! [`engine`] runs commands · [`http`] routes and refuses · [`tenant`] knows who calls · [`permission`] decides what they
-//! may · [`stream`] is the log · `subscription` follows, announces and leases · [`entity`] spawns, sends and ends ·
-//! [`wake`] decides who wakes · [`dispatch`] decides who runs them · [`egress`] says where they may be called ·
+//! may · [`stream`] is the log · `subscription` follows, announces and leases · [`entity`] spawns, forks, sends and
+//! ends · [`wake`] decides who wakes · [`dispatch`] decides who runs them · [`egress`] says where they may be called ·
 //! [`observe`] writes streams about what others do · `shape` tells tables · `schedule` is time · [`store`] is the database.
 
 pub mod config;

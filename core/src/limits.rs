@@ -40,6 +40,20 @@ pub const PIECE: usize = 512 << 10;
 pub const READ: usize = 1 << 20;
 /// The most forks that a stream may be away from the one that it began with.
 pub const FORKS: usize = 64;
+/// The most entities that are forked together: one transaction makes all of them.
+pub const FORK_ENTITIES: usize = 256;
+/// How long their main streams may be together: they are read back.
+pub const FORK_BYTES: i64 = 32 << 20;
+/// The most rows that their manifests may have together.
+pub const FORK_ROWS: usize = 10_000;
+/// The most attachments and shared states that are forked with them.
+pub const FORK_STREAMS: usize = 1024;
+/// How long, in milliseconds, a fork waits for entities to be idle, unless it says otherwise.
+pub const FORK_WAIT_USUAL: f64 = 120_000.0;
+/// How long it waits at most.
+pub const FORK_WAIT: Span = Span::secs(300);
+/// How soon it looks whether they are.
+pub const FORK_LOOK: Span = Span::millis(250);
 /// How many entries or producers of a deleted stream are swept at once.
 pub const SWEEP: i64 = 1000;
 /// How many bytes of it.
@@ -149,7 +163,7 @@ pub const FAN_OUT: usize = 256;
 pub const LOOKS: usize = 65_536;
 /// The most `Fetch` effects that one turn may carry.
 pub const EFFECTS_A_TURN: usize = 32;
-/// The most requests that may wait for an effect.
+/// The most requests that may wait, for an effect or for entities to be idle.
 pub const PENDING: usize = 256;
 /// The most timers that one move of the virtual clock runs.
 pub const ADVANCE: usize = 100_000;

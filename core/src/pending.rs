@@ -1,7 +1,9 @@
-//! Commands that wait for an effect, as values. They hold nothing; on resumption everything is checked again.
+//! Commands that wait, for an effect or for a moment, as values. They hold nothing; on resumption everything is checked
+//! again.
 
 use crate::effect::{Fetch, Fetched};
 use crate::engine::{Done, Reply};
+use crate::entity::fork::Waiting;
 use crate::entity::register::Discovery;
 use crate::http::{Error, dress};
 use crate::observe::pg_sync::Probe;
@@ -15,30 +17,35 @@ pub(crate) enum Pending {
     Discover(Discovery),
     /// A shape that is to be followed waits for the shape's first answer.
     Probe(Box<Probe>),
+    /// A fork waits for the entities that it copies to be idle.
+    Fork(Box<Waiting>),
 }
 
 impl Pending {
-    /// The effect that it waits for.
-    pub(crate) fn fetch(&self, number: u64) -> Fetch {
+    /// The effect that it waits for, if it waits for one.
+    pub(crate) fn fetch(&self, number: u64) -> Option<Fetch> {
         match self {
-            Self::Discover(discovery) => discovery.fetch(number),
-            Self::Probe(probe) => probe.fetch(number),
+            Self::Discover(discovery) => Some(discovery.fetch(number)),
+            Self::Probe(probe) => Some(probe.fetch(number)),
+            Self::Fork(_) => None,
         }
     }
 
-    /// When it has waited too long.
+    /// When it has waited too long; without an effect, when it looks again.
     pub(crate) fn deadline(&self) -> Time {
         match self {
             Self::Discover(discovery) => discovery.deadline,
             Self::Probe(probe) => probe.deadline,
+            Self::Fork(waiting) => waiting.look_at,
         }
     }
 
-    /// Goes on with what came.
+    /// Goes on with what came: nothing, when it waited for a moment.
     pub(crate) fn resume(&self, tx: &Tx<'_>, result: &Fetched) -> Result<Done, Error> {
         match self {
             Self::Discover(discovery) => discovery.resume(tx, result),
             Self::Probe(probe) => probe.resume(tx, result),
+            Self::Fork(waiting) => waiting.resume(tx),
         }
     }
 
@@ -48,6 +55,7 @@ impl Pending {
             match self {
                 Self::Discover(_) => dress(response, "/_electric/entity-types"),
                 Self::Probe(_) => dress(response, "/_electric/pg-sync/register"),
+                Self::Fork(_) => dress(response, "/_electric/entities"),
             }
         }
         reply

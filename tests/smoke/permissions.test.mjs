@@ -29,6 +29,7 @@ const deeds = [
   ['schedule', 'DELETE', (url) => `/_electric/entities${url}/schedules/s`],
   ['manage', 'GET', (url) => `/_electric/entities${url}/grants`],
   ['manage', 'DELETE', (url) => `/_electric/entities${url}/grants/999999999999`],
+  ['fork', 'POST', (url) => `/_electric/entities${url}/fork`, { waitTimeoutMs: 0 }],
   ['signal', 'POST', (url) => `/_electric/entities${url}/signal`, { signal: 'SIGUSR' }],
   ['spawn', 'PUT', (url) => `/_electric/entities${url}-child`, (url) => ({ parent: url })],
   ['delete', 'DELETE', (url) => `/_electric/entities${url}`],

@@ -98,6 +98,7 @@ test('a principal entity is built in: it can be written to and granted, and no m
   builtIn(await w.put(path, 'no JSON', me), 'spawned directly')
   builtIn(await w.delete(path, me), 'killed')
   builtIn(await w.post(`${path}/signal`, { signal: 'SIGTERM' }, me), 'signaled')
+  builtIn(await w.post(`${path}/fork`, {}, me), 'forked')
   builtIn(await w.post(`${path}/tags/t`, { value: 'v' }, me), 'tag updated')
   builtIn(await w.delete(`${path}/tags/t`, me), 'tag deleted')
   builtIn(await w.put(`${path}/schedules/s`, { scheduleType: 'cron', expression: '* * * * *', payload: 1 }, me), 'scheduled')

@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::StatusCode;
 
-use super::{
-    Command, Cost, Counts, Memory, Reply, Ticket, answer_error, deadline, dress, internal_error, reason, unavailable,
-};
+use super::{Command, Cost, Counts, Memory, Reply, Ticket, answer_error, dress, internal_error, reason, unavailable};
 use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
@@ -95,12 +93,13 @@ impl<'a> Batch<'a> {
         Handle { batch: self, entropy }
     }
 
+    /// Writes the commit row of a batch that wrote something. Gives the earliest timer.
     pub(super) fn finish(&self, wrote: bool) -> Result<Option<Time>, SqlError> {
         let read = Read::new(self.sql, self.config, self.now);
         if wrote {
             Tx::write_clock_row(&read, &self.clock())?;
         }
-        deadline(&read, self.slots.free(), &self.memory.pending)
+        read.next_timer(self.slots.free() > 0)
     }
 
     pub(super) fn run(&self, command: &Command, entropy: &Entropy) -> (Scratch, Fate) {
@@ -185,27 +184,51 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Parks a command until its effect lands; refused when too many wait already.
+    /// Parks a command until its effect lands, or its moment comes; refused when too many wait already.
     fn park(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
-        if self.memory.pending.len() + scratch.parked.len() >= PENDING || !self.slots.take() {
+        let number = self.next_pending.get();
+        let fetch = pending.fetch(number);
+        let went_on = scratch.landed.iter().filter(|id| matches!(id, EffectId::Pending(_))).count();
+        let waiting = self.memory.pending.len() + scratch.parked.len() - went_on;
+        if waiting >= PENDING || fetch.is_some() && !self.slots.take() {
             scratch.replies.push((ticket, Reply::Whole(unavailable())));
             return;
         }
-        let number = self.next_pending.get();
         self.next_pending.set(number + 1);
-        scratch.effects.push(Effect::Fetch(pending.fetch(number)));
+        scratch.effects.extend(fetch.map(Effect::Fetch));
         scratch.parked.push((number, ticket, pending));
     }
 
-    /// Answers the parked commands whose effect never came back.
+    /// Goes on with the parked commands whose moment has come, and answers those whose effect never came back.
     pub(super) fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        let waiting = self.memory.pending.iter();
-        let late: Vec<u64> = waiting.filter(|(_, (_, p))| p.deadline() <= self.now).map(|(n, _)| *n).collect();
-        for number in late {
-            let timed_out = Err("timed out".to_owned());
-            if self.outcome(&EffectId::Pending(number), &timed_out, entropy, scratch) == Fate::Spoiled {
+        for (number, (_, pending)) in self.memory.pending.iter().filter(|(_, (_, p))| p.deadline() <= self.now) {
+            let (effect, timed_out) = (EffectId::Pending(*number), Err("timed out".to_owned()));
+            let fate = if pending.fetch(*number).is_some() {
+                self.outcome(&effect, &timed_out, entropy, scratch)
+            } else if self.landed.borrow().contains(&effect) {
+                Fate::Done
+            } else {
+                self.landed.borrow_mut().push(effect.clone());
+                scratch.landed.push(effect);
+                let entropy = entropy.part("pending", *number);
+                self.go_on(*number, &timed_out, &self.handle(&entropy), scratch)
+            };
+            if fate == Fate::Spoiled {
                 return Fate::Spoiled;
             }
+        }
+        Fate::Done
+    }
+
+    /// Goes on with a parked command.
+    fn go_on(&self, number: u64, result: &Fetched, handle: &Handle<'_>, scratch: &mut Scratch) -> Fate {
+        let Some((ticket, pending)) = self.memory.pending.get(&number) else { return Fate::Done };
+        match handle.nested(scratch, |tx| pending.resume(tx, result)) {
+            Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
+                scratch.replies.push((*ticket, pending.dress(reply)));
+            }
+            Ended::Kept(Done::Park(next)) => self.park(*ticket, next, scratch),
+            Ended::Spoiled => return Fate::Spoiled,
         }
         Fate::Done
     }
@@ -236,13 +259,8 @@ impl<'a> Batch<'a> {
                 }
             }
             EffectId::Pending(number) => {
-                let Some((ticket, pending)) = self.memory.pending.get(number) else { return Fate::Done };
-                match handle.nested(scratch, |tx| pending.resume(tx, result)) {
-                    Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
-                        scratch.replies.push((*ticket, pending.dress(reply)));
-                    }
-                    Ended::Kept(Done::Park(next)) => self.park(*ticket, next, scratch),
-                    Ended::Spoiled => return Fate::Spoiled,
+                if self.go_on(*number, result, &handle, scratch) == Fate::Spoiled {
+                    return Fate::Spoiled;
                 }
             }
         }

@@ -5,6 +5,7 @@ pub(crate) mod attachments;
 pub(crate) mod collection;
 mod composer;
 pub(crate) mod edit;
+pub(crate) mod fork;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;

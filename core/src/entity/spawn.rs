@@ -182,7 +182,7 @@ fn check_broad(
 }
 
 /// 409, and who is there: a client that finds its child there need not ask.
-fn duplicate(url: String) -> Refusal {
+pub(super) fn duplicate(url: String) -> Refusal {
     let kind = url.split('/').nth(1).unwrap_or("").to_owned();
     let entity = json!({ "url": url, "type": kind, "streams": { "main": format!("{url}/main") } });
     let mut refusal = Refusal::from(DuplicateUrl { url });

@@ -71,8 +71,7 @@ fn change(
 
 /// Sets a tag, or takes it away. Says whether that changed anything.
 fn apply(tx: &Tx<'_>, entity: &mut EntityRow, key: &str, value: Option<&str>) -> Result<bool, Error> {
-    let mut tags: BTreeMap<String, String> = serde_json::from_str(&entity.tags)
-        .map_err(|e| SqlError::new(format!("the stored tags of `{}` do not parse: {e}", entity.url)))?;
+    let mut tags = parse(entity)?;
     let before = match value {
         Some(value) => tags.insert(key.to_owned(), value.to_owned()),
         None => tags.remove(key),
@@ -91,6 +90,24 @@ fn apply(tx: &Tx<'_>, entity: &mut EntityRow, key: &str, value: Option<&str>) ->
         write(tx, &mut stream, &Content::Json(vec![&event.to_string()]), Cause::outside(Class::Named))?;
     }
     Ok(true)
+}
+
+/// The tags of an entity with others added or put in their place, for a fork of it.
+pub(super) fn with(entity: &EntityRow, more: &[(String, String)]) -> Result<String, Error> {
+    if more.is_empty() {
+        return Ok(entity.tags.clone());
+    }
+    let mut tags = parse(entity)?;
+    tags.extend(more.iter().cloned());
+    if tags.len() > TAGS {
+        return Err(TooManyTags { url: entity.url.clone() }.into());
+    }
+    Ok(serde_json::to_string(&tags).expect("texts serialise"))
+}
+
+fn parse(entity: &EntityRow) -> Result<BTreeMap<String, String>, SqlError> {
+    serde_json::from_str(&entity.tags)
+        .map_err(|e| SqlError::new(format!("the stored tags of `{}` do not parse: {e}", entity.url)))
 }
 
 fn event(tx: &Tx<'_>, key: &str, value: Option<&str>, was_there: bool) -> Json {

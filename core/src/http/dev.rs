@@ -30,7 +30,7 @@ pub(super) fn panic(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     panic!("asked to");
 }
 
-/// `POST /_reveille/dev/lock {"entity", "ms"}`: locks an entity as a fork will; 0 ms unlock it.
+/// `POST /_reveille/dev/lock {"entity", "ms"}`: locks an entity; 0 ms unlock it.
 pub(super) fn lock(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     only_dev(call)?;
     let tx = call.store;

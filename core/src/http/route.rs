@@ -83,7 +83,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 80] = [
+static ROUTES: [Route; 81] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -105,6 +105,7 @@ static ROUTES: [Route; 80] = [
     write(Method::DELETE, "/_electric/entities/{type}/{id}", entity::kill::kill),
     write(Method::POST, "/_electric/entities/{type}/{id}/send", entity::send::send),
     write(Method::POST, "/_electric/entities/{type}/{id}/signal", entity::kill::signal),
+    write(Method::POST, "/_electric/entities/{type}/{id}/fork", entity::fork::fork),
     write(Method::PATCH, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::update),
     write(Method::DELETE, "/_electric/entities/{type}/{id}/inbox/{key}", entity::edit::delete),
     write(Method::POST, "/_electric/entities/{type}/{id}/collections/{collection}", entity::collection::append),

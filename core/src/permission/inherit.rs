@@ -22,13 +22,7 @@ pub(crate) fn bestow(
     };
     check_room(copies.len(), asked.len(), &entity.url)?;
     if let Some(parent) = parent {
-        let above = tx.grants_from_above(parent.id, FROM_ABOVE + 1)?;
-        if above.len() > FROM_ABOVE {
-            return Err(TooManyGrants { what: entity.url.clone() }.into());
-        }
-        for grant in above {
-            tx.insert_effective(entity.id, grant)?;
-        }
+        inherit(tx, parent, entity)?;
     }
     for mut copy in copies {
         add(tx, entity, &mut copy)?;
@@ -37,6 +31,15 @@ pub(crate) fn bestow(
         give(tx, by, entity, grant)?;
     }
     Ok(())
+}
+
+/// Puts a new entity under the grants that reach what is below its parent.
+pub(crate) fn inherit(tx: &Tx<'_>, parent: &EntityRow, entity: &EntityRow) -> Result<(), Error> {
+    let above = tx.grants_from_above(parent.id, FROM_ABOVE + 1)?;
+    if above.len() > FROM_ABOVE {
+        return Err(TooManyGrants { what: entity.url.clone() }.into());
+    }
+    above.into_iter().try_for_each(|grant| Ok(tx.insert_effective(entity.id, grant)?))
 }
 
 /// The copies that a child is given of the grants on its parent that say so.

@@ -20,4 +20,4 @@ pub use decide::{Decision, Facts, Held, Permission, Subject, decide};
 pub(crate) use grants::{Asked, ENTITY_FORM, TYPE_FORM, TooManyGrants};
 pub(crate) use host::last_word;
 pub use host::{Authorise, Question, Resource};
-pub(crate) use inherit::bestow;
+pub(crate) use inherit::{bestow, inherit};

@@ -1,7 +1,7 @@
 //! Entries: an append stored as it is read, keyed by where it ends. Cold ones lie many in a row, in segments; a fork's
 //! begin with those of its source. Who reads sees one sequence.
 
-use super::segment::Places;
+use super::segment::{Places, Range};
 use super::{Read, SqlError, StreamRow, Tx};
 use crate::limits::PIECE;
 use crate::stream::Offset;
@@ -15,6 +15,8 @@ struct Reading<'v> {
     at: Offset,
     /// How many more bytes it wants; at zero it is over.
     left: usize,
+    /// Whether it wants each entry by itself.
+    apart: bool,
     visit: &'v mut Visit<'v>,
 }
 
@@ -36,7 +38,21 @@ impl Read<'_> {
         budget: usize,
         mut visit: impl FnMut(Offset, &[u8]),
     ) -> Result<Offset, SqlError> {
-        let mut reading = Reading { at: from, left: budget, visit: &mut visit };
+        self.go_through(stream, Reading { at: from, left: budget, apart: false, visit: &mut visit })
+    }
+
+    /// Visits all entries of a stream after `from` in order, each by itself.
+    pub(crate) fn entries_apart(
+        &self,
+        stream: &StreamRow,
+        from: Offset,
+        mut visit: impl FnMut(Offset, &[u8]),
+    ) -> Result<(), SqlError> {
+        self.go_through(stream, Reading { at: from, left: usize::MAX, apart: true, visit: &mut visit }).map(drop)
+    }
+
+    fn go_through(&self, stream: &StreamRow, mut reading: Reading<'_>) -> Result<Offset, SqlError> {
+        let from = reading.at;
         for (ancestor, upto) in self.lineage(stream, from)? {
             self.own_entries(&ancestor, upto, &mut reading)?;
             if reading.left == 0 {
@@ -101,16 +117,22 @@ impl Read<'_> {
         reading: &mut Reading<'_>,
     ) -> Result<(), SqlError> {
         let json = stream.is_json();
+        let (at, left, apart) = (reading.at, reading.left, reading.apart);
         self.run(
             "SELECT start, places, data FROM segment WHERE stream = ?1 AND end = ?2",
             &[stream.id.into(), end.into()],
             &mut |row| {
                 let (start, bytes, data) = (Offset::at(row.int(0)?), row.blob(1)?, row.blob(2)?);
-                if let Some(range) = (Places { start, bytes, json }).range(reading.at, upto, reading.left) {
+                let places = Places { start, bytes, json };
+                let take = |range: Range| {
                     let damaged = || SqlError::new("a segment is damaged");
                     reading.take(range.end, data.get(range.from..range.to).ok_or_else(damaged)?);
+                    Ok(())
+                };
+                if apart {
+                    return places.each(at, upto).try_for_each(take);
                 }
-                Ok(())
+                places.range(at, upto, left).map_or(Ok(()), take)
             },
         )
     }

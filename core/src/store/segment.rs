@@ -28,23 +28,29 @@ pub(crate) struct Range {
 impl Places<'_> {
     /// The entries after `after` that end at `upto` or before, up to that with which `budget` bytes are reached.
     pub(crate) fn range(&self, after: Offset, upto: Offset, budget: usize) -> Option<Range> {
-        let (mut rest, mut end, mut byte) = (self.bytes, self.start, 0);
         let mut range: Option<Range> = None;
-        while let (Some(step), Some(length)) = (varint(&mut rest), varint(&mut rest)) {
-            end = end.after(step);
-            if end > upto {
+        for next in self.each(after, upto) {
+            let range = range.get_or_insert(Range { to: next.from, ..next });
+            (range.to, range.end) = (next.to, next.end);
+            if range.to - range.from >= budget {
                 break;
             }
-            if end > after {
-                let range = range.get_or_insert(Range { from: byte, to: byte, end });
-                (range.to, range.end) = (byte.saturating_add(length), end);
-                if range.to - range.from >= budget {
-                    break;
-                }
-            }
-            byte = byte.saturating_add(length).saturating_add(usize::from(self.json));
         }
         range
+    }
+
+    /// The same entries, each by itself.
+    pub(crate) fn each(&self, after: Offset, upto: Offset) -> impl Iterator<Item = Range> {
+        let (mut rest, mut end, mut byte) = (self.bytes, self.start, 0usize);
+        let comma = usize::from(self.json);
+        let all = std::iter::from_fn(move || {
+            let (step, length) = (varint(&mut rest)?, varint(&mut rest)?);
+            end = end.after(step);
+            let range = Range { from: byte, to: byte.saturating_add(length), end };
+            byte = range.to.saturating_add(comma);
+            Some(range)
+        });
+        all.take_while(move |range| range.end <= upto).filter(move |range| range.end > after)
     }
 }
 

@@ -14,6 +14,7 @@ use super::content::Content;
 use super::lifetime::Lifetime;
 use super::number::plain_digits;
 use super::offset::Offset;
+use super::write::close;
 use crate::http::{Error, Refusal, Request, canonical_path};
 use crate::limits::FORKS;
 use crate::store::{Fork, SqlError, StreamRow, Tx};
@@ -108,6 +109,20 @@ pub(super) fn branch(
     Ok(stream)
 }
 
+/// Creates a fork of a stream at a path that has none: what comes before `at`, and `sub` messages of the entry after
+/// that. It holds what its source does, and is closed where its source ends closed. Nobody who waits for it is told.
+pub(crate) fn copy(tx: &Tx<'_>, source: StreamRow, at: Offset, sub: i64, path: &str) -> Result<StreamRow, Error> {
+    let closed = source.closed && at == source.tail;
+    let copied = if sub == 0 { Vec::new() } else { copied(tx, &source, at, sub)? };
+    let (content_type, lifetime) = (source.content_type.clone(), source.lifetime.inherited(tx.now));
+    let origin = Origin { fork: Fork { source: source.id, at, sub }, source, copied };
+    let mut stream = branch(tx, path, &content_type, lifetime, &origin)?;
+    if closed {
+        close(tx, &mut stream)?;
+    }
+    Ok(stream)
+}
+
 /// Whether a stream came from where a request says.
 pub(super) fn is_like(fork: Option<Fork>, source: Option<&StreamRow>, asked: Option<&AskedFork>) -> bool {
     match (fork, source, asked) {
@@ -145,17 +160,25 @@ pub(crate) fn split(entry: &str) -> Vec<&str> {
     messages
 }
 
-/// Refuses a fork of too many forks: each read of it goes through all of them.
+/// Refuses a fork of too many forks.
 fn check_depth(tx: &Tx<'_>, source: &StreamRow) -> Result<(), Error> {
+    if is_too_deep(tx, source)? {
+        return Err(refuse(&format!("`{}` is a fork {FORKS} deep already", source.path)).into());
+    }
+    Ok(())
+}
+
+/// Whether a stream is a fork of as many forks as there may be: each read of it goes through all of them.
+pub(crate) fn is_too_deep(tx: &Tx<'_>, source: &StreamRow) -> Result<bool, SqlError> {
     let mut seen = BTreeSet::new();
     let mut next = source.fork;
     while let Some(fork) = next {
         if !seen.insert(fork.source) || seen.len() >= FORKS {
-            return Err(refuse(&format!("`{}` is a fork {FORKS} deep already", source.path)).into());
+            return Ok(true);
         }
         next = tx.stream_by_id(fork.source)?.and_then(|s| s.fork);
     }
-    Ok(())
+    Ok(false)
 }
 
 fn refuse(message: &str) -> Refusal {

@@ -31,6 +31,7 @@ pub(crate) use create::{create, is_content_type, make_if_free, make_wake_stream}
 pub(crate) use delete::{delete, expire, rearmed, remove, sweep};
 pub use event::Event;
 pub(crate) use event::{members, messages, string};
+pub(crate) use fork::{copy, is_too_deep, split};
 pub(crate) use lifetime::Lifetime;
 pub(crate) use live::Follow;
 pub use live::Next;

@@ -8,6 +8,7 @@ mod dispatch;
 mod driver;
 mod edits;
 mod egress;
+mod forks;
 mod holes;
 mod laws;
 mod loops;

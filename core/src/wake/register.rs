@@ -39,7 +39,7 @@ failure! {
 }
 
 /// A registration as it is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(super) subscriber: String,
     pub(super) source: Option<String>,
@@ -51,6 +51,13 @@ pub(crate) struct Asked {
     pub(super) one_shot: bool,
     /// When it ends by itself.
     pub(super) until: Option<Time>,
+}
+
+impl Asked {
+    /// The URL of who is to be woken.
+    pub(crate) fn subscriber(&self) -> &str {
+        &self.subscriber
+    }
 }
 
 /// Registers a wake: 204. Registering it again changes nothing; under a manifest key the last write wins.

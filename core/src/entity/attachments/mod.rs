@@ -2,6 +2,7 @@
 //! the entity's URL; that it exists is a row of the entity's manifest, and what is served follows from that row. They
 //! outlive their entity's end, like everything that it wrote.
 
+mod copy;
 mod delete;
 mod download;
 mod form;
@@ -9,6 +10,7 @@ mod place;
 mod project;
 mod upload;
 
+pub(crate) use copy::{copy, is_key};
 pub(crate) use delete::delete;
 pub(crate) use download::download;
 pub(crate) use place::owner_of;

@@ -1,0 +1,175 @@
+//! The fork itself: rows and streams, then what they say of each other, then who runs them.
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::TooLarge;
+use super::ask::Ask;
+use super::ids::choose;
+use super::point::Point;
+use super::reconcile::reconcile;
+use super::remap::Names;
+use super::replay::{Told, check_rows, check_size};
+use crate::dispatch::link;
+use crate::engine::Done;
+use crate::entity::inbox::{self, Message};
+use crate::entity::view::View;
+use crate::entity::{Status, attachments, principal, save, tags};
+use crate::http::{Error, Response};
+use crate::limits::{FORK_STREAMS, FORKS};
+use crate::permission;
+use crate::store::{EntityRow, SqlError, StreamRow, Tx};
+use crate::stream::{Cause, Class, copy, is_too_deep, shared_state};
+use crate::tenant::Principal;
+use crate::time::Time;
+use crate::{subscription, wake};
+
+/// An entity that was copied.
+pub(super) struct Copy {
+    pub(super) source: EntityRow,
+    pub(super) entity: EntityRow,
+    pub(super) stream: StreamRow,
+    pub(super) told: Told,
+}
+
+/// Copies an entity and those below it, parents first: 201 with the copies.
+pub(super) fn build(
+    tx: &Tx<'_>,
+    by: &Principal,
+    ask: &Ask,
+    parent: Option<&EntityRow>,
+    members: Vec<EntityRow>,
+    point: Option<&Point>,
+) -> Result<Done, Error> {
+    let streams = members.iter().map(|member| main(tx, member)).collect::<Result<Vec<_>, _>>()?;
+    check_size(&members[0], &streams)?;
+    let at = |n: usize| point.filter(|_| n == 0);
+    let told = streams.iter().enumerate().map(|(n, stream)| Told::of(tx, stream, at(n)));
+    let told = told.collect::<Result<Vec<_>, _>>()?;
+    check_rows(&members[0], &told)?;
+    let names = choose(tx, ask, &members, &told)?;
+    check_streams(&members[0], &names, &told)?;
+
+    let mut copies = Vec::with_capacity(members.len());
+    for (n, ((source, stream), told)) in members.into_iter().zip(streams).zip(told).enumerate() {
+        let root = Root { ask, parent };
+        copies.push(copy_entity(tx, by, &names, source, stream, told, (n == 0).then_some(&root), at(n))?);
+    }
+    copy_states(tx, &names)?;
+    let txid = format!("fork-{}", tx.draw.uuid());
+    for copy in &mut copies {
+        reconcile(tx, &names, copy, &txid)?;
+    }
+    if let Some(wake) = &ask.wake {
+        wake::register::add(tx, by, &copies[0].entity.url, wake)?;
+    }
+    for copy in &copies {
+        link::link(tx, &copy.entity)?;
+    }
+    if let Some(message) = &ask.message {
+        greet(tx, by, ask, &copies[0].entity, message)?;
+    }
+    let entities = copies.iter().map(|copy| View::of(&copy.entity)).collect();
+    Ok(Response::json(StatusCode::CREATED, &Forked { root: View::of(&copies[0].entity), entities }).into())
+}
+
+#[derive(Serialize)]
+struct Forked<'a> {
+    root: View<'a>,
+    entities: Vec<View<'a>>,
+}
+
+/// What is the new root's alone.
+struct Root<'a> {
+    ask: &'a Ask,
+    parent: Option<&'a EntityRow>,
+}
+
+fn main(tx: &Tx<'_>, entity: &EntityRow) -> Result<StreamRow, SqlError> {
+    tx.stream_by_id(entity.id)?.ok_or_else(|| SqlError::new(format!("`{}` has lost its stream", entity.url)))
+}
+
+/// Refuses to copy more streams than fit into one transaction.
+fn check_streams(root: &EntityRow, names: &Names, told: &[Told]) -> Result<(), TooLarge> {
+    let files = |told: &Told| told.manifests.keys().filter(|key| attachments::is_key(key)).count();
+    if names.states().len() + told.iter().map(files).sum::<usize>() > FORK_STREAMS {
+        let what = format!("it has more than {FORK_STREAMS} attachments and shared states");
+        return Err(TooLarge { url: root.url.clone(), what });
+    }
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments, reason = "an entity as it is, and what its copy is to be")]
+fn copy_entity(
+    tx: &Tx<'_>,
+    by: &Principal,
+    names: &Names,
+    source: EntityRow,
+    stream: StreamRow,
+    told: Told,
+    root: Option<&Root<'_>>,
+    point: Option<&Point>,
+) -> Result<Copy, Error> {
+    let url = names.url(&source.url).cloned().unwrap_or_default();
+    if is_too_deep(tx, &stream)? {
+        return Err(TooLarge { url: source.url, what: format!("it is a fork of a fork, {FORKS} deep") }.into());
+    }
+    let (at, sub) = point.map_or((stream.tail, 0), |point| (point.at, point.sub));
+    let mut stream = copy(tx, stream, at, sub, &format!("{url}/main"))?;
+    let parent = match root {
+        Some(root) => root.parent.cloned(),
+        None => source.parent.as_ref().and_then(|url| names.url(url)).map(|url| tx.entity(url)).transpose()?.flatten(),
+    };
+    let entity = EntityRow {
+        id: stream.id,
+        url,
+        status: Status::Idle,
+        tags: root.map_or(Ok(source.tags.clone()), |root| tags::with(&source, &root.ask.tags))?,
+        args: remapped(names, &source.args),
+        parent: parent.as_ref().map(|parent| parent.url.clone()),
+        created_by: by.url(),
+        next_wake: Time::ZERO,
+        locked: false,
+        created_at: tx.now,
+        updated_at: tx.now,
+        ..source.clone()
+    };
+    save::create(tx, &entity)?;
+    if let Some(parent) = &parent {
+        permission::inherit(tx, parent, &entity)?;
+    }
+    save::announce(tx, &entity)?;
+    principal::has_come(tx, &entity, &mut stream)?;
+    for key in told.manifests.keys() {
+        attachments::copy(tx, &source, &entity, key)?;
+    }
+    Ok(Copy { source, entity, stream, told })
+}
+
+fn remapped(names: &Names, args: &str) -> String {
+    let raw = serde_json::from_str::<&RawValue>(args).ok();
+    raw.and_then(|raw| names.json(raw)).unwrap_or_else(|| args.to_owned())
+}
+
+/// Copies the shared states as they are now.
+fn copy_states(tx: &Tx<'_>, names: &Names) -> Result<(), Error> {
+    for (old, new) in names.states() {
+        let Some(source) = tx.live_stream(&shared_state::path(old))? else { continue };
+        if is_too_deep(tx, &source)? {
+            return Err(TooLarge { url: source.path, what: format!("it is a fork of a fork, {FORKS} deep") }.into());
+        }
+        let tail = source.tail;
+        let mut stream = copy(tx, source, tail, 0, &shared_state::path(new))?;
+        subscription::has_come(tx, &mut stream)?;
+    }
+    Ok(())
+}
+
+/// Sends the new root its first message, from its parent or else from who forks.
+fn greet(tx: &Tx<'_>, by: &Principal, ask: &Ask, root: &EntityRow, payload: &RawValue) -> Result<(), Error> {
+    let from = ask.parent.clone().unwrap_or_else(|| by.url());
+    let message = Message { from: Some(from), ..Message::first(payload, None) };
+    let mut stream = main(tx, root)?;
+    inbox::append(tx, root, &mut stream, &message, &tx.draw.uuid(), Cause::outside(Class::Named))
+}

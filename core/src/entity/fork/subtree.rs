@@ -1,0 +1,38 @@
+//! What is forked together: an entity and those below it, parents before their children.
+
+use super::TooLarge;
+use crate::http::Error;
+use crate::limits::FORK_ENTITIES;
+use crate::store::{EntityRow, Tx};
+
+/// An entity and everything below it.
+pub(super) fn whole(tx: &Tx<'_>, root: EntityRow) -> Result<Vec<EntityRow>, Error> {
+    descend(tx, vec![root], 0)
+}
+
+/// An entity and everything below these of its children.
+pub(super) fn chosen(tx: &Tx<'_>, root: EntityRow, children: &[String]) -> Result<Vec<EntityRow>, Error> {
+    let mut all = vec![root];
+    for url in children {
+        add(&mut all, tx.entity(url)?)?;
+    }
+    descend(tx, all, 1)
+}
+
+/// Adds what is below the entities of a list from the one at `next` on.
+fn descend(tx: &Tx<'_>, mut all: Vec<EntityRow>, mut next: usize) -> Result<Vec<EntityRow>, Error> {
+    while let Some(parent) = all.get(next).map(|entity| entity.id) {
+        add(&mut all, tx.children_after(parent, 0, FORK_ENTITIES)?)?;
+        next += 1;
+    }
+    Ok(all)
+}
+
+fn add(all: &mut Vec<EntityRow>, more: impl IntoIterator<Item = EntityRow>) -> Result<(), TooLarge> {
+    all.extend(more);
+    if all.len() > FORK_ENTITIES {
+        let what = format!("it would be more than {FORK_ENTITIES} entities");
+        return Err(TooLarge { url: all[0].url.clone(), what });
+    }
+    Ok(())
+}
