@@ -9,7 +9,8 @@
 //! 4. **Position is identity.** What deduplicates a wake is where its cause stands.
 //! 5. **One timer table, one deadline.** Whatever happens later is a row in it.
 //! 6. **Status follows a table.** One pure function moves it.
-//! 7. **Never read a stream back to decide.** What decides is projected when it is appended.
+//! 7. **Never read a stream back to decide.** What decides is projected when it is appended. Only a fork has to, since it
+//!    may branch off in the past.
 //! 8. **Everything that a client can make grow has a limit and a named error.** All of them in [`limits`].
 //! 9. **Refusals say why.**
 //! 10. **Closed by default.** A caller is believed only as the configuration says.

@@ -337,3 +337,77 @@ fn what_a_fork_may_not_observe_is_left_out() {
     fork(&mut w, &json!({}));
     assert_eq!(number(&w, registrations), 2, "who may read it observes it");
 }
+
+/// What a stream holds, by the sizes of its entries: an event is its text without the offset that it was stamped with.
+#[derive(Clone, Default)]
+struct Model {
+    events: Vec<Json>,
+    entries: Vec<usize>,
+}
+
+fn stripped(w: &mut World, url: &str) -> Vec<Json> {
+    let mut events = w.get(&format!("{url}/main")).json().as_array().expect("events").clone();
+    for headers in events.iter_mut().filter_map(|event| event.get_mut("headers")?.as_object_mut()) {
+        headers.shift_remove("offset");
+    }
+    events
+}
+
+/// Forks of forks, at any pointer, hold what a list cut in two would.
+#[test]
+fn a_fork_holds_what_came_before_its_pointer_whatever_that_is() {
+    let (mut w, hook, token) = working();
+    let mut model = Model { events: Vec::new(), entries: vec![1, 1] };
+    let mut state = 7_usize;
+    let mut dice = |sides: usize| {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
+        (state >> 8) % sides
+    };
+    for n in 0..60 {
+        let text = "x".repeat(dice(6_000));
+        let count = dice(4) + 1;
+        let event = |i| match dice(3) {
+            0 => json!({ "plain": i, "text": text }),
+            _ => row("note", &format!("{n}:{i}"), &json!(text)),
+        };
+        let events: Vec<Json> = (0..count).map(event).collect();
+        model.entries.push(events.len());
+        assert_eq!(w.append("/t/a", &token, &events.into()).status, 204);
+    }
+    w.done(&hook);
+    w.pass(Span::secs(20));
+    assert!(number(&w, "SELECT count(*) FROM segment") > 0);
+    model.events = stripped(&mut w, "/t/a");
+    let mut all = vec![("/t/a".to_owned(), model)];
+    for n in 0..40 {
+        let (source, model) = all[dice(all.len())].clone();
+        let whole = w.get(&format!("{source}/main")).json();
+        let mut from = 0;
+        let mut offset = Json::Null;
+        let upto = dice(model.entries.len());
+        for entry in &model.entries[..upto] {
+            from += entry;
+            offset = whole[from - 1]["headers"]["offset"].clone();
+        }
+        if offset.is_null() {
+            from = 0;
+        }
+        let sub = dice(model.events.len() - from) + 1;
+        let pointer = json!({ "offset": offset, "sub_offset": sub });
+        let body = json!({ "instance_id": format!("f{n}"), "fork_pointer": pointer });
+        let forked = w.post(&format!("/_electric/entities{source}/fork"), &body);
+        let forked = url(&forked);
+        let (mut entries, mut left) = (Vec::new(), from + sub);
+        for entry in &model.entries {
+            let taken = left.min(*entry);
+            entries.extend((taken > 0).then_some(taken));
+            left -= taken;
+        }
+        entries.push(1);
+        let mut events = stripped(&mut w, &forked);
+        assert_eq!(events.pop().expect("one")["headers"]["forkedFrom"], source.as_str());
+        assert!(events == model.events[..from + sub], "{source} at {pointer}");
+        let events = stripped(&mut w, &forked);
+        all.push((forked, Model { events, entries }));
+    }
+}

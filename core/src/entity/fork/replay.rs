@@ -1,5 +1,5 @@
-//! What the rows of an entity's stream say at some place in it. This is the one thing that reads streams back: where a
-//! fork may branch off, no table knows what was.
+//! What the rows of an entity's stream say at some place in it. This is the one decision that reads a stream back: of
+//! where a fork may branch off, no table knows what was.
 
 use std::collections::BTreeMap;
 
