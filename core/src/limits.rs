@@ -165,6 +165,8 @@ pub const LOOKS: usize = 65_536;
 pub const EFFECTS_A_TURN: usize = 32;
 /// The most requests that may wait, for an effect or for entities to be idle.
 pub const PENDING: usize = 256;
+/// From how many on no fork may: forks wait long, and others must not wait for them.
+pub const PENDING_FORKS: usize = 128;
 /// The most timers that one move of the virtual clock runs.
 pub const ADVANCE: usize = 100_000;
 /// The most entities that one list answers.

@@ -22,6 +22,11 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
+    /// Whether it waits for an effect, and not for a moment.
+    pub(crate) fn has_effect(&self) -> bool {
+        !matches!(self, Self::Fork(_))
+    }
+
     /// The effect that it waits for, if it waits for one.
     pub(crate) fn fetch(&self, number: u64) -> Option<Fetch> {
         match self {

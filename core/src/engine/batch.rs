@@ -10,7 +10,7 @@ use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Request, Response, route};
-use crate::limits::{EFFECTS_A_TURN, PENDING};
+use crate::limits::{EFFECTS_A_TURN, PENDING, PENDING_FORKS};
 use crate::pending::Pending;
 use crate::schedule;
 use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict};
@@ -184,18 +184,25 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Parks a command until its effect lands, or its moment comes; refused when too many wait already.
+    /// Parks a command; refused when too many wait already.
     fn park(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
-        let number = self.next_pending.get();
-        let fetch = pending.fetch(number);
-        let went_on = scratch.landed.iter().filter(|id| matches!(id, EffectId::Pending(_))).count();
-        let waiting = self.memory.pending.len() + scratch.parked.len() - went_on;
-        if waiting >= PENDING || fetch.is_some() && !self.slots.take() {
+        let most = if pending.has_effect() { PENDING } else { PENDING_FORKS };
+        if self.memory.pending.len() + scratch.parked.len() < most {
+            self.wait(ticket, pending, scratch);
+        } else {
+            scratch.replies.push((ticket, Reply::Whole(unavailable())));
+        }
+    }
+
+    /// Has a command wait until its effect lands, for which there must be a slot, or its moment comes.
+    fn wait(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
+        if pending.has_effect() && !self.slots.take() {
             scratch.replies.push((ticket, Reply::Whole(unavailable())));
             return;
         }
+        let number = self.next_pending.get();
         self.next_pending.set(number + 1);
-        scratch.effects.extend(fetch.map(Effect::Fetch));
+        scratch.effects.extend(pending.fetch(number).map(Effect::Fetch));
         scratch.parked.push((number, ticket, pending));
     }
 
@@ -203,7 +210,7 @@ impl<'a> Batch<'a> {
     pub(super) fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
         for (number, (_, pending)) in self.memory.pending.iter().filter(|(_, (_, p))| p.deadline() <= self.now) {
             let (effect, timed_out) = (EffectId::Pending(*number), Err("timed out".to_owned()));
-            let fate = if pending.fetch(*number).is_some() {
+            let fate = if pending.has_effect() {
                 self.outcome(&effect, &timed_out, entropy, scratch)
             } else if self.landed.borrow().contains(&effect) {
                 Fate::Done
@@ -227,7 +234,7 @@ impl<'a> Batch<'a> {
             Ended::Kept(Done::Reply(reply)) | Ended::Failed { reply, .. } => {
                 scratch.replies.push((*ticket, pending.dress(reply)));
             }
-            Ended::Kept(Done::Park(next)) => self.park(*ticket, next, scratch),
+            Ended::Kept(Done::Park(next)) => self.wait(*ticket, next, scratch),
             Ended::Spoiled => return Fate::Spoiled,
         }
         Fate::Done

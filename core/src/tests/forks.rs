@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::{Got, World, everybody, exec, explain, got, send};
-use crate::limits::{FORK_ENTITIES, FORK_ROWS, FORKS, PENDING};
+use crate::limits::{FORK_ENTITIES, FORK_ROWS, FORKS, PENDING_FORKS};
 use crate::{Command, Span, Turn};
 
 const PATH: &str = "/_electric/entities/t/a/fork";
@@ -102,18 +102,21 @@ fn a_fork_that_has_waited_too_long_says_for_whom() {
 #[test]
 fn only_so_many_forks_wait_and_those_that_do_go_on_waiting() {
     let (mut w, hook, _) = working();
-    for _ in 0..PENDING {
+    for _ in 0..PENDING_FORKS {
         assert!(ask(&mut w, &json!({})).replies.is_empty());
     }
     assert_eq!(got(ask(&mut w, &json!({}))).status, 503);
     assert_eq!(w.engine.in_flight(), 0, "they hold no slots");
+    let discovered = json!({ "name": "u", "serve_endpoint": "https://agent.test/u" });
+    let turn = w.batch(vec![World::command("POST", "/_electric/entity-types", &[], &discovered.to_string())]).remove(0);
+    assert!(turn.replies.is_empty(), "others may wait beside them");
     w.now = w.now + Span::secs(1);
     assert!(w.batch(vec![tick()]).iter().all(|turn| turn.replies.is_empty()), "all look again, and none is lost");
     w.done(&hook);
     w.now = w.now + Span::secs(1);
     let turn = w.batch(vec![tick()]).remove(0);
-    assert_eq!(turn.replies.len(), PENDING);
-    assert_eq!(number(&w, "SELECT count(*) FROM entity WHERE url LIKE '/t/a-fork-%'"), 256);
+    assert_eq!(turn.replies.len(), PENDING_FORKS);
+    assert_eq!(number(&w, "SELECT count(*) FROM entity WHERE url LIKE '/t/a-fork-%'"), 128);
 }
 
 #[test]
