@@ -42,7 +42,8 @@ test('webhooks of a production router go to this machine only when told to', asy
   const calls = []
   const fetch = async (url) => (calls.push(url), new Response('{"done":true}'))
   const more = { trustedHeader: 'x-user', fetch }
-  const type = { name: 'task', description: 'a task', serve_endpoint: 'http://127.0.0.1:9/task' }
+  const permission_grants = [{ subject_kind: 'principal_kind', subject_value: 'user', permission: 'spawn' }]
+  const type = { name: 'task', description: 'a task', serve_endpoint: 'http://127.0.0.1:9/task', permission_grants }
   const headers = { 'x-user': 'user:alice' }
   const closed = reveille(t, { ...more, allowWebhooks: ['127.0.0.1:8'] })
   const refused = await closed.ask('POST', '/_electric/entity-types', type, { headers })
