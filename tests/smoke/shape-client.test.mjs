@@ -1,5 +1,6 @@
-// The published clients of shapes: `@electric-sql/client`, and a collection of TanStack DB. (Run alone, this file ends a minute
-// after its tests: the client remembers for so long.)
+// The published clients of shapes: `@electric-sql/client`, and a collection of TanStack DB.
+import '../harness/long-timers.mjs'
+
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
