@@ -88,6 +88,11 @@ impl Draw {
     }
 }
 
+/// The first 16 hexadecimal digits of a text's SHA-256.
+pub(crate) fn sha16(text: &str) -> String {
+    hex(&Sha256::digest(text)[..8])
+}
+
 /// Bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

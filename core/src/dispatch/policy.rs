@@ -1,9 +1,8 @@
 //! Dispatch policies: one target, a webhook or a runner (wake specification, sections 4.1 to 4.3).
 
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
-use crate::entropy::hex;
+use crate::entropy::sha16;
 use crate::limits::POLICY_TEXT;
 
 /// Who runs an entity. The wire has a list of exactly one.
@@ -120,11 +119,6 @@ pub(crate) fn link_id(policy: &Policy, entity: &str) -> String {
         (Target::Webhook(_), None) => format!("{shared}:{}", sha16(entity)),
         _ => shared,
     }
-}
-
-/// The first 16 hexadecimal digits of a text's SHA-256.
-fn sha16(text: &str) -> String {
-    hex(&Sha256::digest(text)[..8])
 }
 
 #[cfg(test)]

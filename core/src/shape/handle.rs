@@ -1,16 +1,15 @@
 //! Handles and offsets. A handle says which shape it is of and which log: `{shape}-{log}-{commit}-{moment}`, and in the
 //! place of a refused one, something that was made of that: so none is ever given to who was refused with it.
 
-use sha2::{Digest, Sha256};
-
 use super::columns::Spec;
 use super::{Scope, Shape};
+use crate::entropy::sha16;
 use crate::store::{Read, SqlError};
 
 /// Names a shape.
 pub(super) fn hash(spec: &Spec, scope: &Scope, condition: &str, params: &[String], full: bool, log: &str) -> String {
     let identity = serde_json::json!([spec.name, scope.identity(), condition, params, full, log == "changes_only"]);
-    hex(identity.to_string().as_bytes())
+    sha16(&identity.to_string())
 }
 
 /// A new handle of a shape.
@@ -20,7 +19,7 @@ pub(super) fn fresh(read: &Read<'_>, shape: &Shape) -> Result<String, SqlError> 
 
 /// A new handle in the place of one that was refused: never the same.
 pub(super) fn instead(read: &Read<'_>, shape: &Shape, refused: &str) -> Result<String, SqlError> {
-    Ok(format!("{}-{}", fresh(read, shape)?, hex(refused.as_bytes())))
+    Ok(format!("{}-{}", fresh(read, shape)?, sha16(refused)))
 }
 
 /// Whether a handle is of a shape, and of this log of it.
@@ -34,7 +33,7 @@ pub(super) fn fits(read: &Read<'_>, shape: &Shape, handle: &str) -> Result<bool,
 
 /// Names the log: another database has another.
 fn log(read: &Read<'_>) -> Result<String, SqlError> {
-    Ok(hex(format!("shapes of {}", read.incarnation()?).as_bytes()))
+    Ok(sha16(&format!("shapes of {}", read.incarnation()?)))
 }
 
 /// Where a reader stands.
@@ -62,10 +61,6 @@ impl Place {
         let Self { at, within, loose } = self;
         if loose { format!("{at}_inf") } else { format!("{at}_{within}") }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Shapes of the server's own tables, as clients of Electric read them: a snapshot of the rows that a principal may see, then
 //! what changes in them, from the change log (electric shapes).
 //!
-//! An offset is a commit: `{txid}_0` means that everything through it was delivered, and `{txid}_{n}` that a snapshot taken
-//! at it has come so far. What a reader is told is worked out when it asks: each row that was touched since is taken as it
+//! An offset is a commit: `{txid}_0` means that everything through it was delivered, `{txid}_{n}` that a snapshot taken at
+//! it has come so far, and `{txid}_inf` that some rows were told as they were later, so that what comes next is told whole.
+//! What a reader is told is worked out when it asks: each row that was touched since is taken as it
 //! is and, by undoing the log, as it was; whether the reader sees the one and the other makes an insert, an update, a
 //! delete or nothing. So no reader has state here, and handles survive restarts.
 

@@ -69,7 +69,9 @@ impl Poll {
         }
         self.place = delta.to;
         Ok(match self.mode {
-            Mode::LongPoll if delta.messages.is_empty() && now < self.deadline => Next::Wait(self.deadline),
+            Mode::LongPoll if delta.messages.is_empty() && delta.complete && now < self.deadline => {
+                Next::Wait(self.deadline)
+            }
             Mode::LongPoll => {
                 let response = answer::changes(&self.handle, &delta);
                 Next::Respond(self.dressed(self.live(response, now)))

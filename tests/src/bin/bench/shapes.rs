@@ -90,7 +90,7 @@ async fn reach(server: &Server, connection: &mut Connection, place: &str) -> Res
             Ok::<_, reveille_tests::Failure>((Instant::now(), answer))
         }));
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    waiting(connection, READERS).await?;
     let start = Instant::now();
     connection.expect(Ask::post("/_electric/entities/mute/e0/tags/k", &json!({ "value": "v" }))).await?;
     let mut told = Vec::new();
@@ -102,6 +102,18 @@ async fn reach(server: &Server, connection: &mut Connection, place: &str) -> Res
         told.push(at.saturating_duration_since(start));
     }
     Ok(told)
+}
+
+/// Waits until so many live readers wait.
+async fn waiting(connection: &mut Connection, count: usize) -> Result<()> {
+    let all = format!("reveille_live_readers {count}");
+    loop {
+        let answer = connection.expect(Ask::get("/metrics")).await?;
+        if String::from_utf8_lossy(&answer.body).lines().any(|line| line == all) {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 const SHAPE: &str = "/_electric/electric/v1/shape?table=entities";
