@@ -68,7 +68,7 @@ function send(w, name, values, { by, body, headers, query = '', ...params }) {
   const [method, path] = name.split(' ')
   const all = { ...values, ...params }
   const address = path.replace(/\{(\w+)\}/g, (_, word) => String(all[word] ?? assert.fail(`${name} has no ${word}`)))
-  return w.http(method, fill(address + query, all), { as: by, body: fill(body, all), headers: fill(headers, all) })
+  return w.http(method, fill(address + query, all), { as: fill(by, all), body: fill(body, all), headers: fill(headers, all) })
 }
 
 function refused(answer, [status, code, message, details], values, what) {
@@ -89,8 +89,8 @@ function refused(answer, [status, code, message, details], values, what) {
 function meet(one, other) {
   const both = { ...one, ...other }
   for (const name of Object.keys(one).filter((name) => name in other)) {
-    if (name !== 'body' && name !== 'headers') return undefined
     const [a, b] = [one[name], other[name]]
+    if (a === b) continue
     if (!isObject(a) || !isObject(b) || Object.keys(a).some((member) => member in b)) return undefined
     both[name] = { ...a, ...b }
   }
