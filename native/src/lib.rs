@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod address;
 mod answer;
 mod body;
 mod connect;

@@ -15,10 +15,10 @@ use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
 use reveille_core::{Config, Span, Virtual};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::address::{listen, names, url};
 use crate::driver::Driver;
 use crate::host::{self, Surroundings};
 use crate::https::{Certificate, Https};
@@ -399,35 +399,4 @@ impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
-}
-
-async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    TcpListener::bind((bare, port))
-        .await
-        .map_err(|error| StartError::Listen { address: format!("{host}:{port}"), error })
-}
-
-/// Where a server that listens on `host` is reached from this machine.
-fn url(scheme: &str, host: &str, port: u16) -> String {
-    match host {
-        "0.0.0.0" => format!("{scheme}://127.0.0.1:{port}"),
-        "::" | "[::]" => format!("{scheme}://[::1]:{port}"),
-        host if host.contains(':') && !host.starts_with('[') => format!("{scheme}://[{host}]:{port}"),
-        host => format!("{scheme}://{host}:{port}"),
-    }
-}
-
-/// What a server is called in its own URL and its public one, and on its machine.
-fn names(url: &str, config: &Config) -> Vec<String> {
-    let urls = [Some(url), config.public_url.as_deref()].into_iter().flatten();
-    let hosts = urls.filter_map(|url| Some(url.parse::<hyper::Uri>().ok()?.host()?.to_owned()));
-    let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    for host in hosts {
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
-        if !names.contains(&bare) {
-            names.push(bare);
-        }
-    }
-    names
 }
