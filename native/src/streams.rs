@@ -147,3 +147,43 @@ fn next_piece(left: usize) -> usize {
 
 const PIECE: usize = 16 << 10;
 const LAST_PIECE: usize = 1 << 10;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use http_body_util::{BodyExt, Either, Full};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_goes_in_pieces_of_which_the_last_is_small() {
+        let mut left = 100_000;
+        let mut pieces = Vec::new();
+        while left > 0 {
+            pieces.push(next_piece(left));
+            left -= pieces.last().unwrap();
+        }
+        assert_eq!(pieces, [16_384, 16_384, 16_384, 16_384, 16_384, 16_384, 672, 1024]);
+        assert_eq!([next_piece(1024), next_piece(1025), next_piece(17_408)], [1024, 1, 16_384]);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_the_body() {
+        let whole = Bytes::from((0..100_000_u32).map(|n| n as u8).collect::<Vec<_>>());
+        let paced = paced(hyper::Response::new(Either::Left(Full::new(whole.clone()))), None).into_body();
+        assert_eq!(hyper::body::Body::size_hint(&paced).exact(), Some(100_000));
+        assert_eq!(paced.collect().await.unwrap().to_bytes(), whole);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_idle_when_its_last_stream_has_been_over_for_a_while() {
+        let streams = Streams::new(Duration::from_secs(30));
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        streams.execute(async { drop(ended.await) });
+        let quiet = Duration::from_millis(50);
+        let waited = tokio::time::timeout(quiet * 4, streams.idle(quiet));
+        assert!(waited.await.is_err(), "a stream is open");
+        drop(end);
+        tokio::time::timeout(Duration::from_secs(10), streams.idle(quiet)).await.unwrap();
+    }
+}
