@@ -71,9 +71,9 @@ async function healthy(handle) {
   handle.exited.then(() => (gone = true))
   for (const deadline = Date.now() + 300_000; Date.now() < deadline; ) {
     if (gone) throw new Error(`the server ended before it was healthy:\n${handle.output()}`)
-    // One that speaks HTTPS says so by a redirect.
+    // One that serves a web app leads there, one that speaks HTTPS away.
     const answer = await request(handle.url.replace('https:', 'http:'), 'GET', '/', { timeout: 2_000 }).catch(() => undefined)
-    if (answer?.status === 200 || answer?.status === 307) return
+    if ([200, 302, 307].includes(answer?.status)) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   throw new Error(`the server did not become healthy:\n${handle.output()}`)

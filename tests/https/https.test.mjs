@@ -11,6 +11,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
+import { Page } from '../harness/dashboard.mjs'
 import { startHost } from '../harness/host.mjs'
 import { mailbox, parseEvent, request } from '../harness/http.mjs'
 import { receiver } from '../harness/receiver.mjs'
@@ -91,6 +92,34 @@ async function live(ask, count) {
     assert.ok(Date.now() < deadline, text.match(/^reveille_live_readers.*/m)?.[0])
   }
 }
+
+test('a page of the dashboard needs one connection, and what it writes waits for nothing', async (t) => {
+  const at = await server(t)
+  let connections = 0
+  const session = http2.connect(at.url, { ca: at.ca })
+  t.after(() => session.destroy())
+  session.on('connect', () => connections++).on('error', () => {})
+  const fetch = async (url, { method = 'GET', headers, body, signal } = {}) => {
+    const { pathname, search } = new URL(url)
+    const stream = session.request({ ...Object.fromEntries(new Headers(headers)), ':method': method, ':path': pathname + search })
+    signal?.addEventListener('abort', () => stream.destroy(signal.reason))
+    stream.end(body)
+    const { status, headers: got, text } = await answer(stream)
+    const plain = Object.entries(got).filter(([name]) => !name.startsWith(':'))
+    return new Response(status === 204 ? null : text, { status, headers: plain })
+  }
+  const page = await Page.open(t, at, { fetch })
+  await page.call('POST', '/_electric/entity-types', { name: 'worker', description: 'a worker', permission_grants: everybody })
+  const { url } = await page.commit('PUT', '/worker/a', {})
+  await page.people()
+  const opened = await page.entity(url)
+  await live(connect(t, at), 6)
+  await opened.tell('POST', '/send', { key: 'm', payload: { text: 'hello' } })
+  assert.deepEqual(opened.inbox.get('m').payload, { text: 'hello' })
+  await opened.commit('POST', '/tags/title', { value: 'a title' })
+  assert.deepEqual(page.entities.get(url).tags, { title: 'a title' })
+  assert.equal(connections, 1)
+})
 
 test('an event stream goes over HTTP/2, event by event', async (t) => {
   const at = await server(t)
