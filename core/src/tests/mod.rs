@@ -20,5 +20,6 @@ mod schemas;
 mod shapes;
 mod simulator;
 mod streams;
+mod told;
 mod wakes;
 mod world;
