@@ -14,6 +14,8 @@ mod delta;
 mod filter;
 mod handle;
 mod poll;
+#[cfg(feature = "fuzz")]
+pub(crate) mod probe;
 mod scope;
 mod snapshot;
 
