@@ -10,7 +10,7 @@ use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Request, Response, route};
-use crate::limits::{EFFECTS_A_TURN, PENDING, PENDING_FORKS};
+use crate::limits::{EFFECTS_A_TURN, FORK_READERS, PENDING, PENDING_FORKS};
 use crate::pending::Pending;
 use crate::schedule;
 use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict};
@@ -193,8 +193,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Has a command wait until its effect lands, for which there must be a slot, or its moment comes.
+    /// Has a command wait until its effect lands, for which there must be a slot, or its moment comes. Of those that keep
+    /// much in memory, only so many do.
     fn wait(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
+        let parked = self.memory.pending.iter().filter(|(number, _)| !self.has_landed(**number)).map(|(_, (_, p))| p);
+        let keeping = parked.chain(scratch.parked.iter().map(|(.., p)| p)).filter(|p| p.keeps()).count();
+        let pending = if pending.keeps() && keeping >= FORK_READERS { pending.stand_back(self.now) } else { pending };
         if pending.has_effect() && !self.slots.take() {
             scratch.replies.push((ticket, Reply::Whole(unavailable())));
             return;
@@ -203,6 +207,11 @@ impl<'a> Batch<'a> {
         self.next_pending.set(number + 1);
         scratch.effects.extend(pending.fetch(number).map(Effect::Fetch));
         scratch.parked.push((number, ticket, pending));
+    }
+
+    /// Whether a parked command has gone on in this batch.
+    fn has_landed(&self, number: u64) -> bool {
+        self.landed.borrow().contains(&EffectId::Pending(number))
     }
 
     /// Goes on with the parked commands whose moment has come, and answers those whose effect never came back.
