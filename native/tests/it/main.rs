@@ -11,6 +11,7 @@ mod crowd;
 mod demo;
 mod disk;
 mod egress;
+mod https;
 mod live;
 mod metrics;
 mod panics;
