@@ -93,8 +93,8 @@ export class Tenant {
 
   #authoriser() {
     if (this.authorise === undefined) return undefined
-    if (typeof this.authorise !== 'function') return new Authoriser(this.authorise)
-    return new Authoriser((question) => this.authorise(question)).of(this.#ctx.id.name)
+    const { id } = this.#ctx
+    return new Authoriser(this.authorise?.bind?.(this)).of(id.name ?? id.toString())
   }
 }
 

@@ -77,7 +77,10 @@ export class Host {
   /** Runs timers that are due, and says whether more are. It never throws. */
   tick() {
     if (this.#closed) return false
-    if (this.#seat.taken) return this.#arm(0), false
+    if (this.#seat.taken) {
+      queueMicrotask(() => this.#arm(0)) // out of the transaction, with which an alarm would be undone
+      return false
+    }
     const turns = new Turns()
     try {
       this.#engine.tick(turns)
