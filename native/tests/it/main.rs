@@ -12,6 +12,7 @@ mod crowd;
 mod demo;
 mod disk;
 mod egress;
+mod https;
 mod live;
 mod metrics;
 mod panics;
