@@ -131,6 +131,25 @@ impl FromStr for EffectId {
 pub enum Touch {
     /// A stream was used that expires, or falls asleep, some time after its last use: its row.
     Stream(i64),
+    /// Somebody looks at the shapes of dispatches.
+    Dispatches,
+}
+
+impl Touch {
+    /// The number by which a host that knows no types hands it on.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Dispatches => 0,
+        }
+    }
+
+    /// What a number stands for. Rows are counted from one.
+    #[must_use]
+    pub fn of(number: i64) -> Self {
+        if number == 0 { Self::Dispatches } else { Self::Stream(number) }
+    }
 }
 
 /// A stream has moved.

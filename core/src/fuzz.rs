@@ -50,6 +50,11 @@ pub fn form(content_type: &str, body: &[u8]) -> (bool, Option<usize>) {
     (boundary(content_type).is_some(), Form::of("b", body).as_ref().and_then(bytes))
 }
 
+/// Whether a row of entities meets a condition, and whether that was too much to ask; `None` when it is refused.
+pub fn lets_in(condition: &str, params: &[String]) -> Option<(bool, bool)> {
+    crate::shape::probe::lets_in(condition, params)
+}
+
 /// Mints and opens claim tokens under one key.
 pub struct Tokens(Keys);
 

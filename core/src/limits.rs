@@ -41,9 +41,15 @@ pub const READ: usize = 1 << 20;
 /// The most forks that a stream may be away from the one that it began with.
 pub const FORKS: usize = 64;
 /// The most entities that are forked together: one transaction makes all of them.
-pub const FORK_ENTITIES: usize = 256;
+pub const FORK_ENTITIES: usize = 1024;
 /// How long their main streams may be together: they are read back.
-pub const FORK_BYTES: i64 = 32 << 20;
+pub const FORK_BYTES: i64 = 1 << 30;
+/// How much of that is read in one transaction.
+pub const FORK_READ: usize = 4 << 20;
+/// How many bytes of their manifests, statuses and watermarks are kept in memory meanwhile.
+pub const FORK_TOLD: usize = 8 << 20;
+/// How many forks read back at once more than one transaction can.
+pub const FORK_READERS: usize = 4;
 /// The most rows that their manifests may have together.
 pub const FORK_ROWS: usize = 10_000;
 /// The most attachments and shared states that are forked with them.

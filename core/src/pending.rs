@@ -27,6 +27,19 @@ impl Pending {
         !matches!(self, Self::Fork(_))
     }
 
+    /// Whether it keeps more in memory than what was asked for.
+    pub(crate) fn keeps(&self) -> bool {
+        matches!(self, Self::Fork(waiting) if waiting.keeps())
+    }
+
+    /// The same without that: it begins anew a little later.
+    pub(crate) fn stand_back(self, now: Time) -> Self {
+        match self {
+            Self::Fork(waiting) => Self::Fork(Box::new(waiting.stand_back(now))),
+            other => other,
+        }
+    }
+
     /// The effect that it waits for, if it waits for one.
     pub(crate) fn fetch(&self, number: u64) -> Option<Fetch> {
         match self {

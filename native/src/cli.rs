@@ -67,7 +67,7 @@ pub(crate) struct At {
     #[arg(long, default_value = ".reveille", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
 
-    /// The URL under which agents and clients reach this server [default: http://HOST:PORT]
+    /// The URL under which agents and clients reach this server [default: http://HOST:PORT, or https]
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub(crate) public_url: Option<String>,
 
@@ -112,6 +112,10 @@ pub(crate) struct Dev {
 
     #[command(flatten)]
     pub(crate) streams: Streams,
+
+    /// Speak HTTPS, so HTTP/2, under a certificate of its own that it keeps in the data directory
+    #[arg(long)]
+    pub(crate) https: bool,
 
     /// For tests: time moves only by POST /_reveille/dev/clock {"advance_ms": n}, and ids follow from a seed
     #[arg(long = "virtual")]
@@ -171,6 +175,16 @@ const DEV: &str = "\
 Whoever reaches a development server may do everything: keep it on loopback.
 
 Webhooks go to this machine and to public hosts by https; --allow-webhook lets them go elsewhere.
+
+A browser opens six connections to a server over plain HTTP, and one page with live data may use them all. With --https
+it needs one. The certificate signs for itself: it is made once, for localhost, the address that is listened on and the
+host of --public-url, and its file and fingerprint are said at the start. Trust it once in the browser, and elsewhere by
+its file:
+
+  reveille dev --https
+  curl --cacert .reveille/https-certificate.pem https://127.0.0.1:4437/_electric/health
+  NODE_EXTRA_CA_CERTS=.reveille/https-certificate.pem node agent.js
+  reveille explain /worker/a --server https://127.0.0.1:4437 --cacert .reveille/https-certificate.pem
 
 Examples:
   reveille dev

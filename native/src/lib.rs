@@ -19,13 +19,16 @@
 //! # }
 //! ```
 
+mod address;
 mod answer;
 mod body;
 mod connect;
+mod connection;
 mod cost;
 mod driver;
 mod fold;
 mod host;
+mod https;
 mod hub;
 mod limits;
 mod live;
@@ -37,9 +40,11 @@ mod readers;
 mod respond;
 mod server;
 mod start;
+mod streams;
 mod ui;
 mod webhook;
 
 pub use driver::Driver;
+pub use https::Certificate;
 pub use reveille_core;
 pub use start::{Running, Server, StartError};

@@ -35,9 +35,10 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
-            Command::Dev(Dev { at, streams, virtual_time }) => {
+            Command::Dev(Dev { at, streams, https, virtual_time }) => {
                 warn_if_open(&at.host);
                 let server = streams.apply(at.apply(Server::dev()));
+                let server = if https { server.https() } else { server };
                 let server = if virtual_time { server.virtual_time(Virtual::default()) } else { server };
                 serve(server, start).await
             }
@@ -145,8 +146,20 @@ fn greet(running: &Running, start: Instant) {
     let (url, data, took) = (running.url(), running.data_dir().display().to_string(), start.elapsed());
     if std::io::stdout().is_terminal() {
         println!("Reveille is up at {url} · data in {data} · ready in {:.0?} · Ctrl-C stops it", took);
+        if let Some(certificate) = running.certificate() {
+            let file = certificate.file().display();
+            println!("Its certificate signs for itself; SHA-256 {}", certificate.fingerprint());
+            println!("  a browser asks once; others trust it by its file:");
+            println!("  curl --cacert {file} {url}/_electric/health");
+            println!("  NODE_EXTRA_CA_CERTS={file} node agent.js");
+            println!("  reveille check --server {url} --cacert {file}");
+        }
     } else {
-        let ready = serde_json::json!({ "ready": url, "data_dir": data, "pid": std::process::id(), "ready_ms": took.as_millis() as u64 });
+        let mut ready = serde_json::json!({ "ready": url, "data_dir": data, "pid": std::process::id(), "ready_ms": took.as_millis() as u64 });
+        if let Some(certificate) = running.certificate() {
+            let file = certificate.file().display().to_string();
+            ready["certificate"] = serde_json::json!({ "file": file, "sha256": certificate.fingerprint() });
+        }
         println!("{ready}");
     }
 }

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
 use reveille_core::http::{
     Access, Request, Response, access, admit, canonical_path, canonical_query, dress, too_large, too_slow,
 };
@@ -53,7 +53,8 @@ pub(crate) async fn respond(request: hyper::Request<Incoming>, shared: &Arc<Shar
         return whole(metrics(shared, &path));
     }
     let query = head.uri.query().map(canonical_query).unwrap_or_default();
-    let origin = origin(&head);
+    let scheme = if shared.https.is_some() { "https" } else { "http" };
+    let origin = authority(&head.uri, &head.headers).map(|named| format!("{scheme}://{named}"));
     let Parts { method, headers, .. } = head;
     let request = Request { method, path: path.clone(), query, headers, body, by: admission.by, origin };
     match reply(request, shared).await {
@@ -111,13 +112,10 @@ fn metrics(shared: &Shared, path: &str) -> Response {
 }
 
 /// Where the caller reached the server, by what it says itself.
-fn origin(head: &Parts) -> Option<String> {
-    let named = head.uri.authority().cloned().or_else(|| host(&head.headers))?;
-    Some(format!("http://{}", named.as_str().rsplit('@').next().unwrap_or_default()))
-}
-
-fn host(headers: &HeaderMap) -> Option<Authority> {
-    Authority::try_from(headers.get(HOST)?.as_bytes()).ok()
+pub(crate) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let host = || Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
+    let named = uri.authority().cloned().or_else(host)?;
+    Some(named.as_str().rsplit('@').next().unwrap_or_default().to_owned())
 }
 
 /// `/metrics` on a listener of its own, which needs no authentication because nothing else is there.

@@ -8,18 +8,18 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use reveille_core::Config;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio_io_timeout::TimeoutStream;
 
+use crate::connection;
+use crate::https::Https;
 use crate::hub::Hub;
 use crate::limits::{CONNECTIONS, GRACE, HEAD, Patience};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readers::Readers;
-use crate::respond::{metrics_alone, respond};
+use crate::respond::metrics_alone;
 use crate::ui::Ui;
 
 /// What every request needs.
@@ -31,7 +31,13 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live_readers: Arc<Semaphore>,
+    /// A place for each connection, and for each request of those that carry several at once.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) patience: Patience,
+    /// HTTPS, if that is spoken.
+    pub(crate) https: Option<Https>,
+    /// Where the server is reached from this machine.
+    pub(crate) url: String,
     /// The web app beside the server, if there is one.
     pub(crate) ui: Option<Ui>,
     /// Whether `/metrics` has a listener of its own and is not served here.
@@ -42,14 +48,10 @@ pub(crate) struct Shared {
 
 /// Serves until told to stop, then answers what it accepted.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut stopping = shared.stopping.clone();
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &shared.places) => accepted,
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let (socket, place) = match accepted {
@@ -62,25 +64,17 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             }
         };
         let counted = shared.metrics.connections.hold();
-        let patience = shared.patience;
         let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(respond(request, &shared).await) }
-        });
-        // What is sent to a client that has stopped reading is kept for it, but not for ever.
-        let mut socket = TimeoutStream::new(socket);
-        socket.set_write_timeout(Some(patience.stall));
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(Box::pin(socket)), service));
         tokio::spawn(async move {
             let _held = (place, counted);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            if let Err(error) = connection::serve(socket, &shared).await {
+                tracing::debug!(error, "a connection ended early");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    let ended = shared.places.acquire_many(CONNECTIONS as u32);
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("some requests were still unanswered at the end of the grace period");
     }
 }

@@ -15,14 +15,15 @@ use reveille_core::store::{Sql, SqlError};
 use reveille_core::tenant::Authentication;
 use reveille_core::{Config, Span, Virtual};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::address::{listen, names, url};
 use crate::driver::Driver;
 use crate::host::{self, Surroundings};
+use crate::https::{Certificate, Https};
 use crate::hub::Hub;
-use crate::limits::{DELIVERY_GRACE, LIVE_READERS, Patience, QUEUE, READERS};
+use crate::limits::{CONNECTIONS, DELIVERY_GRACE, LIVE_READERS, Patience, QUEUE, READERS};
 use crate::lock::{Lock, NotLocked};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -49,6 +50,7 @@ pub struct Server {
     port: u16,
     metrics: Option<SocketAddr>,
     ui: Option<PathBuf>,
+    https: bool,
     patience: Patience,
 }
 
@@ -63,6 +65,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// There can be no certificate for HTTPS.
+    #[error("HTTPS cannot be served: {0}")]
+    Https(io::Error),
     /// Another server has the data directory.
     #[error("the data directory `{}` is in use by {holder}; stop that one, or choose another with --data-dir", .directory.display())]
     Held {
@@ -112,7 +117,16 @@ impl Server {
 
     fn new(config: Config) -> Self {
         let (data_dir, host) = (PathBuf::from(".reveille"), "127.0.0.1".to_owned());
-        Self { config, data_dir, host, port: 4437, metrics: None, ui: None, patience: Patience::default() }
+        Self {
+            config,
+            data_dir,
+            host,
+            port: 4437,
+            metrics: None,
+            ui: None,
+            https: false,
+            patience: Patience::default(),
+        }
     }
 
     /// Where the database lives; `.reveille` by default. It is made when it does not exist.
@@ -197,6 +211,13 @@ impl Server {
         Self { ui: Some(directory.into()), ..self }
     }
 
+    /// Speaks HTTPS, HTTP/2 as HTTP/1.1, under a certificate that signs for itself: for `localhost`, the address that is
+    /// listened on and the host of the public URL. It is made once and kept in the data directory.
+    #[must_use]
+    pub fn https(self) -> Self {
+        Self { https: true, ..self }
+    }
+
     /// Serves `/metrics` on a listener of its own, without authentication, and not beside everything else.
     #[must_use]
     pub fn metrics_addr(self, address: SocketAddr) -> Self {
@@ -215,6 +236,14 @@ impl Server {
     #[must_use]
     pub fn write_stall(mut self, stall: Duration) -> Self {
         self.patience.stall = stall;
+        self
+    }
+
+    /// How long a connection may take for its first byte where HTTPS is spoken, and then for its handshake; 10 seconds each
+    /// by default.
+    #[must_use]
+    pub fn handshake(mut self, patience: Duration) -> Self {
+        self.patience.handshake = patience;
         self
     }
 
@@ -240,7 +269,7 @@ impl Server {
         let listener = listen(&self.host, self.port).await?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen { address: self.host.clone(), error })?;
-        let url = url(&self.host, address.port());
+        let url = url(if self.https { "https" } else { "http" }, &self.host, address.port());
         lock.serving(&url).map_err(|error| self.not_locked(NotLocked::Io(error)))?;
         let metrics_listener = match self.metrics {
             Some(address) => Some(listen(&address.ip().to_string(), address.port()).await?),
@@ -248,6 +277,10 @@ impl Server {
         };
         let config =
             Config { public_url: Some(self.config.public_url.take().unwrap_or_else(|| url.clone())), ..self.config };
+
+        let https = self.https.then(|| Https::of(&self.data_dir, &names(&url, &config)));
+        let https = https.transpose().map_err(StartError::Https)?;
+        let certificate = https.as_ref().map(|https| https.certificate().clone());
 
         let database = self.data_dir.join("reveille.sqlite");
         let failed = |error| StartError::Store { path: database.clone(), error };
@@ -271,7 +304,10 @@ impl Server {
             hub,
             metrics: Arc::clone(&metrics),
             live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
             patience: self.patience,
+            https,
+            url: url.clone(),
             ui,
             metrics_apart: metrics_listener.is_some(),
             stopping,
@@ -280,7 +316,8 @@ impl Server {
             tokio::spawn(server::serve_metrics(listener, Arc::clone(&shared)));
         }
         let serving = tokio::spawn(server::serve(listener, shared));
-        Ok(Running { url, address, data_dir: self.data_dir, stop, serving, engine, metrics, queue: CloseOnDrop(queue) })
+        let (data_dir, queue) = (self.data_dir, CloseOnDrop(queue));
+        Ok(Running { url, address, data_dir, certificate, stop, serving, engine, metrics, queue })
     }
 
     fn not_locked(&self, error: NotLocked) -> StartError {
@@ -298,6 +335,7 @@ pub struct Running {
     url: String,
     address: SocketAddr,
     data_dir: PathBuf,
+    certificate: Option<Certificate>,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
     engine: host::Thread,
@@ -322,6 +360,12 @@ impl Running {
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// The certificate that it shows, when it speaks HTTPS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
     /// Waits until the engine has ended by itself, which only a fault in it can bring about.
@@ -354,22 +398,5 @@ struct CloseOnDrop(Arc<Queue>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    TcpListener::bind((bare, port))
-        .await
-        .map_err(|error| StartError::Listen { address: format!("{host}:{port}"), error })
-}
-
-/// Where a server that listens on `host` is reached from this machine.
-fn url(host: &str, port: u16) -> String {
-    match host {
-        "0.0.0.0" => format!("http://127.0.0.1:{port}"),
-        "::" | "[::]" => format!("http://[::1]:{port}"),
-        host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{port}"),
-        host => format!("http://{host}:{port}"),
     }
 }

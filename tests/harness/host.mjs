@@ -17,17 +17,18 @@ export const hostName = process.env.HOST ?? 'native'
 /**
  * A server on a free port of loopback, once it is healthy. `stop()` asks it to end, `kill()` gives it no chance, and
  * `restart()` starts it again on the same port and data, with other `args` if need be. Without a `dataDir` it has one of
- * its own, removed with it. `args` are more options of tests/serve.
+ * its own, removed with it. With `https` it is `reveille dev --https`. `args` are more options of tests/serve.
  */
-export async function startHost({ host = hostName, port, dataDir, virtual = true, args = [] } = {}) {
+export async function startHost({ host = hostName, port, dataDir, virtual = true, https = false, args = [] } = {}) {
   const own = dataDir === undefined
   dataDir ??= await mkdtemp(path.join(tmpdir(), 'reveille-test-'))
   port ??= await freePort()
-  const url = `http://127.0.0.1:${port}`
+  const url = `${https ? 'https' : 'http'}://127.0.0.1:${port}`
 
   const start = async (options = {}) => {
     const flags = ['--port', port, '--data-dir', dataDir, '--public-url', url, ...(options.args ?? args)]
     if (options.virtual ?? virtual) flags.push('--virtual')
+    if (https) flags.push('--https')
     const child = spawn(serve, [host, ...flags.map(String)], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     running.add(child)
     const output = []
@@ -70,8 +71,9 @@ async function healthy(handle) {
   handle.exited.then(() => (gone = true))
   for (const deadline = Date.now() + 300_000; Date.now() < deadline; ) {
     if (gone) throw new Error(`the server ended before it was healthy:\n${handle.output()}`)
-    const answer = await request(handle.url, 'GET', '/', { timeout: 2_000 }).catch(() => undefined)
-    if (answer?.status === 200) return
+    // One that serves a web app leads there, one that speaks HTTPS away.
+    const answer = await request(handle.url.replace('https:', 'http:'), 'GET', '/', { timeout: 2_000 }).catch(() => undefined)
+    if ([200, 302, 307].includes(answer?.status)) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   throw new Error(`the server did not become healthy:\n${handle.output()}`)

@@ -10,7 +10,7 @@ use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Request, Response, route};
-use crate::limits::{EFFECTS_A_TURN, PENDING, PENDING_FORKS};
+use crate::limits::{EFFECTS_A_TURN, FORK_READERS, PENDING, PENDING_FORKS};
 use crate::pending::Pending;
 use crate::schedule;
 use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict};
@@ -41,9 +41,8 @@ pub(super) struct Batch<'a> {
     config: &'a Config,
     memory: &'a Memory,
     now: Time,
-    txid: i64,
-    serial: Cell<i64>,
-    changes: Cell<i64>,
+    /// The commit row as it will be.
+    clock: Cell<Clock>,
     slots: Slots,
     next_pending: Cell<u64>,
     landed: RefCell<Vec<EffectId>>,
@@ -63,9 +62,7 @@ impl<'a> Batch<'a> {
             config,
             memory,
             now,
-            txid: clock.txid + 1,
-            serial: Cell::new(clock.serial),
-            changes: Cell::new(clock.changes),
+            clock: Cell::new(Clock { txid: clock.txid + 1, now, ..clock }),
             slots,
             next_pending: Cell::new(memory.next_pending),
             landed: RefCell::default(),
@@ -73,15 +70,13 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn clock(&self) -> Clock {
-        Clock { txid: self.txid, now: self.now, serial: self.serial.get(), changes: self.changes.get() }
+        self.clock.get()
     }
 
     pub(super) fn tx(&'a self, entropy: Entropy) -> Tx<'a> {
         Tx::new(
             Read::new(self.sql, self.config, self.now),
-            self.txid,
-            &self.serial,
-            &self.changes,
+            &self.clock,
             &self.slots,
             self.memory.stopping,
             entropy.draw(),
@@ -121,7 +116,7 @@ impl<'a> Batch<'a> {
                     self.config.virtual_time.as_ref().map_or(*entropy, |v| v.entropy().part(&effect.to_string(), 0));
                 self.outcome(effect, result, &entropy, &mut scratch)
             }
-            Command::Touch(Touch::Stream(stream)) => self.touch(*stream, entropy, &mut scratch),
+            Command::Touch(touch) => self.touch(*touch, entropy, &mut scratch),
         };
         scratch.cost.rows = self.sql.written() - before;
         if let (Command::Request { request, .. }, Some((_, Reply::Whole(response)))) =
@@ -152,7 +147,7 @@ impl<'a> Batch<'a> {
                 };
                 scratch.replies.push((ticket, reply));
                 match touched {
-                    Some(Touch::Stream(stream)) if fate == Fate::Done => self.touch(stream, &entropy, scratch),
+                    Some(touch) if fate == Fate::Done => self.touch(touch, &entropy, scratch),
                     _ => fate,
                 }
             }
@@ -177,8 +172,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn touch(&self, stream: i64, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        match self.handle(entropy).nested(scratch, |tx| crate::stream::touch(tx, stream)) {
+    fn touch(&self, touch: Touch, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
+        let ended = self.handle(entropy).nested(scratch, |tx| match touch {
+            Touch::Stream(stream) => crate::stream::touch(tx, stream),
+            Touch::Dispatches => Ok(tx.watch_dispatches().map(|()| Done::nothing())?),
+        });
+        match ended {
             Ended::Spoiled => Fate::Spoiled,
             Ended::Kept(_) | Ended::Failed { .. } => Fate::Done,
         }
@@ -194,8 +193,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Has a command wait until its effect lands, for which there must be a slot, or its moment comes.
+    /// Has a command wait until its effect lands, for which there must be a slot, or its moment comes. Of those that keep
+    /// much in memory, only so many do.
     fn wait(&self, ticket: Ticket, pending: Pending, scratch: &mut Scratch) {
+        let parked = self.memory.pending.iter().filter(|(number, _)| !self.has_landed(**number)).map(|(_, (_, p))| p);
+        let keeping = parked.chain(scratch.parked.iter().map(|(.., p)| p)).filter(|p| p.keeps()).count();
+        let pending = if pending.keeps() && keeping >= FORK_READERS { pending.stand_back(self.now) } else { pending };
         if pending.has_effect() && !self.slots.take() {
             scratch.replies.push((ticket, Reply::Whole(unavailable())));
             return;
@@ -204,6 +207,11 @@ impl<'a> Batch<'a> {
         self.next_pending.set(number + 1);
         scratch.effects.extend(pending.fetch(number).map(Effect::Fetch));
         scratch.parked.push((number, ticket, pending));
+    }
+
+    /// Whether a parked command has gone on in this batch.
+    fn has_landed(&self, number: u64) -> bool {
+        self.landed.borrow().contains(&EffectId::Pending(number))
     }
 
     /// Goes on with the parked commands whose moment has come, and answers those whose effect never came back.
@@ -331,7 +339,7 @@ impl Handle<'_> {
     /// stays only when it is kept.
     pub(crate) fn nested(&self, scratch: &mut Scratch, work: impl Fn(&Tx<'_>) -> Result<Done, Error>) -> Ended {
         let batch = self.batch;
-        let (slots, changes) = (batch.slots.clone(), batch.changes.get());
+        let (slots, clock) = (batch.slots.clone(), batch.clock.get());
         let tx = batch.tx(*self.entropy);
         let mut answer = None;
         let ended = batch.sql.transaction(&mut || {
@@ -351,7 +359,8 @@ impl Handle<'_> {
             return Ended::Kept(done);
         }
         batch.slots.restore(&slots);
-        batch.changes.set(changes);
+        // Its numbers are never given out again.
+        batch.clock.set(Clock { serial: batch.clock.get().serial, ..clock });
         match (answer, ended) {
             (Some(Ok(Err(error))), Ok(())) => match error {
                 Error::Store(_) if batch.sql.intact() != Some(true) => Ended::Spoiled,

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Value as Json, json};
 
 use super::Scope;
+use crate::dispatch::journal::told;
 use crate::store::{Change, Columns, EntityRow, EntityTypeRow, Read, RunnerRow, SchemaSet, SqlError, Table};
 
 /// A table as it is asked for.
@@ -338,31 +339,28 @@ impl<'r> Projector<'r> {
             Table::RunnerDiagnostics => read.runner(key)?.and_then(|runner| runner.diagnostics_columns()),
             Table::Users => read.entity(key)?.and_then(|entity| entity.user_columns()),
             Table::EffectivePermissions => read.effective_columns(key)?,
-            _ => None,
+            Table::DispatchState => read.entity(key)?.map(|entity| told::state_of(read, &entity)).transpose()?,
+            Table::WakeNotifications | Table::ConsumerClaims => told::row(read, spec.table, key)?,
+            Table::TypeGrants => None,
         };
         Ok(columns.map(|columns| Row::of(spec, columns)))
     }
 
-    /// Rows after one, each with its place in the order of the table: a row id, or where there are few rows, their number.
-    /// Some are left out that somebody does not see.
-    pub(super) fn page(&self, spec: &Spec, scope: &Scope, after: i64) -> Result<Vec<(i64, Row)>, SqlError> {
+    /// Rows after one. Some are left out that somebody does not see.
+    pub(super) fn page(&self, spec: &Spec, scope: &Scope, after: i64) -> Result<Page, SqlError> {
         let (read, owner) = (self.read, &scope.url);
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let seen = usize::try_from(after).unwrap_or(usize::MAX);
-        let page: Vec<(i64, Columns)> = match spec.table {
-            Table::Entities if scope.by.is_system() => {
-                let all = read.entities_after(after, PAGE)?;
+        let rows: Vec<(i64, Columns)> = match spec.table {
+            Table::Entities => {
+                let all = self.entities(scope, after)?;
                 all.iter().map(|e| Ok((e.id, self.entity(e)?))).collect::<Result<_, SqlError>>()?
             }
-            Table::Entities => {
-                let mut page = Vec::with_capacity(PAGE);
-                for id in read.readable_after(&scope.by, after, limit)? {
-                    if let Some(entity) = read.entity_by_id(id)? {
-                        page.push((id, self.entity(&entity)?));
-                    }
-                }
-                page
+            Table::DispatchState => {
+                let all = self.entities(scope, after)?;
+                all.iter().map(|e| Ok((e.id, told::state_of(read, e)?))).collect::<Result<_, SqlError>>()?
             }
+            Table::WakeNotifications | Table::ConsumerClaims => return self.wakes(spec, &self.entities(scope, after)?),
             Table::Users => {
                 let all = read.principals_after(after, limit)?;
                 all.iter().map(|e| (e.id, e.user_columns().unwrap_or_default())).collect()
@@ -383,9 +381,32 @@ impl<'r> Projector<'r> {
                 };
                 left.filter_map(shown).take(PAGE).collect()
             }
-            _ => Vec::new(),
+            Table::TypeGrants => Vec::new(),
         };
-        Ok(page.into_iter().map(|(place, columns)| (place, Row::of(spec, columns))).collect())
+        let upto = if rows.len() < PAGE { None } else { rows.last().map(|(place, _)| *place) };
+        let rows: Vec<_> = rows.into_iter().map(|(place, columns)| (place, Row::of(spec, columns))).collect();
+        Ok(Page { looked: rows.len(), upto, rows })
+    }
+
+    /// The newest wakes of some entities, in one of their tables: most entities have none.
+    fn wakes(&self, spec: &Spec, entities: &[EntityRow]) -> Result<Page, SqlError> {
+        let mut rows = Vec::new();
+        for entity in entities {
+            let wakes = told::rows_of(self.read, spec.table, entity)?;
+            rows.extend(wakes.into_iter().map(|(_, columns)| (entity.id, Row::of(spec, columns))));
+        }
+        let upto = if entities.len() < PAGE { None } else { entities.last().map(|entity| entity.id) };
+        Ok(Page { looked: entities.len(), upto, rows })
+    }
+
+    /// A page of the entities that are seen.
+    fn entities(&self, scope: &Scope, after: i64) -> Result<Vec<EntityRow>, SqlError> {
+        let read = self.read;
+        if scope.by.is_system() {
+            return read.entities_after(after, PAGE);
+        }
+        let ids = read.readable_after(&scope.by, after, i64::try_from(PAGE).unwrap_or(i64::MAX))?;
+        ids.into_iter().filter_map(|id| read.entity_by_id(id).transpose()).collect()
     }
 
     fn entity(&self, entity: &EntityRow) -> Result<Columns, SqlError> {
@@ -401,6 +422,16 @@ impl<'r> Projector<'r> {
         self.schemas.borrow_mut().insert(id, Rc::clone(&set));
         Ok(set)
     }
+}
+
+/// A page of a table.
+pub(super) struct Page {
+    /// Each with its place in the order of the table: a row id, or where there are few rows, their number.
+    pub(super) rows: Vec<(i64, Row)>,
+    /// How many rows were looked at for it.
+    pub(super) looked: usize,
+    /// Up to which place, if there may be more after it.
+    pub(super) upto: Option<i64>,
 }
 
 /// The changes of one row, newest first, undone: the row as it was, and whether all of that is known.
@@ -419,7 +450,7 @@ pub(super) fn rolled_back<'c>(
 }
 
 /// How many rows are fetched at once.
-pub(super) const PAGE: usize = 256;
+const PAGE: usize = 256;
 /// More runners than one owner has.
 const ALL: usize = 10_000;
 

@@ -8,7 +8,7 @@ use super::columns::{Projector, Row, rolled_back};
 use super::filter::Budget;
 use super::{Past, Place, Scope, Shape, answer};
 use crate::limits::{SHAPE_ANSWER, SHAPE_BEHIND};
-use crate::store::{Change, Read, Since, SqlError};
+use crate::store::{Change, Read, Since, SqlError, Table};
 
 /// The difference between two commits, as one reader sees it.
 pub(super) struct Delta {
@@ -32,7 +32,7 @@ impl Delta {
 /// What has changed since a place; `None` when that is no longer known, or never was.
 pub(super) fn since(read: &Read<'_>, shape: &Shape, from: Place) -> Result<Option<Delta>, SqlError> {
     let last = read.commit()?;
-    if from.at > last {
+    if from.at > last || !shape.is_logged_since(read, from.at)? {
         return Ok(None);
     }
     let changes = match read.changes_since(from.at, Scope::tables(shape.spec.table))? {
@@ -76,7 +76,7 @@ fn touched<'c>(
 ) -> Result<Vec<(String, Vec<&'c Change>)>, SqlError> {
     let mut rows = InOrder::default();
     for change in changes {
-        if change.table == shape.spec.table {
+        if is_of(shape, change) {
             rows.add(change.key.clone(), change);
         }
         if let Some(on) = past.of(change) {
@@ -86,6 +86,12 @@ fn touched<'c>(
         }
     }
     Ok(rows.rows)
+}
+
+/// Whether a change is of a row of the shape's own table. How an entity is dispatched begins with the entity.
+fn is_of(shape: &Shape, change: &Change) -> bool {
+    let begins = change.table == Table::Entities && change.before.is_none();
+    change.table == shape.spec.table || (shape.spec.table == Table::DispatchState && begins)
 }
 
 #[derive(Default)]
@@ -121,7 +127,7 @@ fn tell(
     budget: &Budget,
 ) -> Result<Option<(Json, usize)>, SqlError> {
     let spec = shape.spec;
-    let own = changes.iter().copied().filter(|change| change.table == spec.table && change.key == key);
+    let own = changes.iter().copied().filter(|change| is_of(shape, change) && change.key == key);
     let (before, known) = rolled_back(spec, now.clone(), own);
     let sees = now.as_ref().map_or(Ok(false), |row| shape.sees(read, row, budget))?;
     let sure = known && !loose;

@@ -14,15 +14,18 @@ mod delta;
 mod filter;
 mod handle;
 mod poll;
+#[cfg(feature = "fuzz")]
+pub(crate) mod probe;
 mod scope;
 mod snapshot;
 
 use http::StatusCode;
 
+use crate::effect::Touch;
 use crate::engine::Reply;
 use crate::http::{Call, Error};
 use crate::live::Live;
-use crate::store::{Read, SqlError};
+use crate::store::{Read, SqlError, Table};
 
 use ask::{Ask, Start};
 use handle::Place;
@@ -43,6 +46,28 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Whether it is of dispatches, whose changes are logged only while somebody looks.
+    fn is_of_dispatches(&self) -> bool {
+        matches!(self.spec.table, Table::DispatchState | Table::WakeNotifications | Table::ConsumerClaims)
+    }
+
+    /// Whether all that has changed in it since a commit was logged.
+    fn is_logged_since(&self, read: &Read<'_>, commit: i64) -> Result<bool, SqlError> {
+        if !self.is_of_dispatches() {
+            return Ok(true);
+        }
+        let clock = read.clock()?;
+        Ok(clock.watch.is_on(read.now.max(clock.now)) && clock.watch.since <= commit)
+    }
+
+    /// Has it remembered that somebody looks, where that matters.
+    fn look(&self, read: &Read<'_>) -> Result<(), SqlError> {
+        if self.is_of_dispatches() && read.clock()?.watch.wants_look(read.now) {
+            read.touch(Touch::Dispatches);
+        }
+        Ok(())
+    }
+
     /// Whether a row, as it was, was in it at an earlier commit.
     fn saw(&self, read: &Read<'_>, row: &columns::Row, past: &Past, budget: &filter::Budget) -> Result<bool, SqlError> {
         let passes = self.filter.as_ref().is_none_or(|filter| filter.lets_in(row, budget));
@@ -73,6 +98,7 @@ pub(crate) fn read(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         Err(invalid) => return Ok(Reply::Whole(invalid.response())),
     };
     let Ask { shape, start, live, cursor, changes_only } = ask;
+    shape.look(read)?;
     let answer = match start {
         Start::Now => answer::nothing(read, &shape, read.commit()?)?,
         Start::Beginning if changes_only => answer::no_rows(read, &shape, read.commit()?)?,

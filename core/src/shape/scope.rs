@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{Row, Spec};
+use crate::dispatch::journal::told;
 use crate::permission::{Permission, Subject};
 use crate::store::{Change, Columns, Read, SqlError, Table};
 use crate::tenant::Principal;
@@ -47,7 +48,7 @@ impl Scope {
             Table::RunnerDiagnostics => &[Table::RunnerDiagnostics],
             Table::Users => &[Table::Users],
             Table::EffectivePermissions => &[Table::EffectivePermissions],
-            Table::DispatchState => &[Table::DispatchState, Table::EffectivePermissions],
+            Table::DispatchState => &[Table::DispatchState, Table::Entities, Table::EffectivePermissions],
             Table::WakeNotifications => &[Table::WakeNotifications, Table::EffectivePermissions],
             Table::ConsumerClaims => &[Table::ConsumerClaims, Table::EffectivePermissions],
             Table::TypeGrants => &[],
@@ -116,12 +117,16 @@ impl Scope {
     /// The keys of the rows of a table that are seen, or not, by grants on something.
     pub(super) fn rows_on(&self, read: &Read<'_>, spec: &Spec, on: &str) -> Result<Vec<String>, SqlError> {
         Ok(match spec.table {
-            Table::Entities | Table::EntityTypes => vec![on.to_owned()],
+            Table::Entities | Table::EntityTypes | Table::DispatchState => vec![on.to_owned()],
             Table::EffectivePermissions => match read.entity(on)? {
                 Some(entity) => read.effective_keys(entity.id, &self.by)?,
                 None => Vec::new(),
             },
-            _ => Vec::new(),
+            Table::WakeNotifications | Table::ConsumerClaims => match read.entity(on)? {
+                Some(entity) => told::rows_of(read, spec.table, &entity)?.into_iter().map(|(wake, _)| wake).collect(),
+                None => Vec::new(),
+            },
+            Table::Runners | Table::RunnerDiagnostics | Table::Users | Table::TypeGrants => Vec::new(),
         })
     }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::answer::{self, Rows};
-use super::columns::{PAGE, Projector};
+use super::columns::Projector;
 use super::filter::Budget;
 use super::{Place, Shape};
 use crate::http::Response;
@@ -23,10 +23,11 @@ pub(super) fn read(read: &Read<'_>, shape: &Shape, handle: String, at: i64, with
 /// The next piece. Where rows are counted, and one came or went, counting begins anew.
 pub(super) fn go_on(read: &Read<'_>, shape: &Shape, handle: String, place: Place) -> Result<Response, SqlError> {
     let since = read.changes_since(place.at, &[shape.spec.table])?;
-    let moved = match &since {
-        Since::Known(changes) => shape.spec.table == Table::EntityTypes && !changes.is_empty(),
-        Since::Forgotten => true,
-    };
+    let moved = !shape.is_logged_since(read, place.at)?
+        || match &since {
+            Since::Known(changes) => shape.spec.table == Table::EntityTypes && !changes.is_empty(),
+            Since::Forgotten => true,
+        };
     if moved || place.at > read.commit()? {
         answer::gone(read, shape, &handle)
     } else {
@@ -40,14 +41,12 @@ fn rows(read: &Read<'_>, shape: &Shape, within: i64) -> Result<Option<Rows>, Sql
     let (mut messages, mut bytes, mut looks, mut after) = (Vec::new(), 0, 0, within);
     loop {
         let page = projector.page(shape.spec, &shape.scope, after)?;
-        let last = page.len() < PAGE;
-        for (place, row) in page {
+        for (place, row) in page.rows {
             let sees = shape.sees(read, &row, &budget)?;
             if budget.is_spent() {
                 return Ok((after > within).then_some(Rows { messages, within: Some(after) }));
             }
             after = place;
-            looks += 1;
             if !sees {
                 continue;
             }
@@ -61,9 +60,9 @@ fn rows(read: &Read<'_>, shape: &Shape, within: i64) -> Result<Option<Rows>, Sql
                 return Ok(Some(Rows { messages, within: Some(after) }));
             }
         }
-        if last {
-            return Ok(Some(Rows { messages, within: None }));
-        }
+        let Some(upto) = page.upto else { return Ok(Some(Rows { messages, within: None })) };
+        after = upto;
+        looks += page.looked;
         if looks >= SHAPE_LOOKS {
             return Ok(Some(Rows { messages, within: Some(after) }));
         }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::{Read, SqlError, Tx};
+use crate::dispatch::journal::told;
 use crate::limits::{CHANGE_BYTES, CHANGES};
 use crate::time::Time;
 
@@ -60,7 +61,7 @@ pub(crate) fn columns<const N: usize>(all: [(&str, Option<String>); N]) -> Colum
 }
 
 /// A moment as Postgres writes it: `2026-08-21 07:49:12.12+00`.
-pub(super) fn timestamp(at: Time) -> Option<String> {
+pub(crate) fn timestamp(at: Time) -> Option<String> {
     let iso = at.iso().replace('T', " ");
     let plain = iso.trim_end_matches('Z');
     let plain = if plain.contains('.') { plain.trim_end_matches('0').trim_end_matches('.') } else { plain };
@@ -68,7 +69,7 @@ pub(super) fn timestamp(at: Time) -> Option<String> {
 }
 
 /// The tenant that rows name.
-pub(super) fn tenant() -> Option<String> {
+pub(crate) fn tenant() -> Option<String> {
     Some("default".to_owned())
 }
 
@@ -157,6 +158,40 @@ impl Tx<'_> {
                 self.log_old(table, key, before)
             }
         }
+    }
+
+    /// Logs what a write makes of the rows in which clients see a dispatch, while somebody looks at them.
+    pub(super) fn telling(
+        &self,
+        subscription: i64,
+        write: impl FnOnce() -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        if !self.watch().is_on(self.now) {
+            return write();
+        }
+        let before = self.told(subscription)?;
+        write()?;
+        let now = self.told(subscription)?;
+        for (table, key, was) in &before {
+            let is = now.iter().find(|(t, k, _)| (t, k) == (table, key)).map(|(.., columns)| columns.clone());
+            let is = if is.is_none() { self.told_without(*table, key)? } else { is };
+            self.log_write(*table, key, Some(was.clone()), is.as_ref())?;
+        }
+        for (table, key, is) in now.iter().filter(|(t, k, _)| !before.iter().any(|(bt, bk, _)| (bt, bk) == (t, k))) {
+            let was = self.told_without(*table, key)?;
+            self.log_write(*table, key, was, Some(is))?;
+        }
+        Ok(())
+    }
+
+    fn told(&self, subscription: i64) -> Result<Vec<told::Told>, SqlError> {
+        self.subscription(subscription)?.map_or(Ok(Vec::new()), |subscription| told::rows(self, &subscription))
+    }
+
+    /// What is told of something while no wake is about it.
+    fn told_without(&self, table: Table, key: &str) -> Result<Option<Columns>, SqlError> {
+        let entity = if table == Table::DispatchState { self.entity(key)? } else { None };
+        Ok(entity.as_ref().map(told::at_rest))
     }
 
     /// Logs that a row came to be.

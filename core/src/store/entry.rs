@@ -41,14 +41,15 @@ impl Read<'_> {
         self.go_through(stream, Reading { at: from, left: budget, apart: false, visit: &mut visit })
     }
 
-    /// Visits all entries of a stream after `from` in order, each by itself.
+    /// The same, each entry by itself. Of a segment all are visited.
     pub(crate) fn entries_apart(
         &self,
         stream: &StreamRow,
         from: Offset,
+        budget: usize,
         mut visit: impl FnMut(Offset, &[u8]),
-    ) -> Result<(), SqlError> {
-        self.go_through(stream, Reading { at: from, left: usize::MAX, apart: true, visit: &mut visit }).map(drop)
+    ) -> Result<Offset, SqlError> {
+        self.go_through(stream, Reading { at: from, left: budget, apart: true, visit: &mut visit })
     }
 
     fn go_through(&self, stream: &StreamRow, mut reading: Reading<'_>) -> Result<Offset, SqlError> {

@@ -60,6 +60,12 @@ impl Read<'_> {
         )
     }
 
+    /// Whether a subscription follows a stream.
+    pub(crate) fn is_linked(&self, stream: i64, subscription: i64) -> Result<bool, SqlError> {
+        let sql = "SELECT 1 FROM link WHERE stream = ?1 AND subscription = ?2";
+        Ok(self.one(sql, &[stream.into(), subscription.into()], |_| Ok(()))?.is_some())
+    }
+
     /// Whether a subscription follows a stream because it was asked to.
     pub(crate) fn is_asked_for(&self, stream: i64) -> Result<bool, SqlError> {
         let sql = "SELECT 1 FROM link WHERE stream = ?1 AND reasons & ?2 <> 0 LIMIT 1";
@@ -95,17 +101,20 @@ impl Tx<'_> {
         acked: Option<Offset>,
         reason: Reasons,
     ) -> Result<(), SqlError> {
-        self.write(
-            "INSERT INTO link (stream, subscription, acked, reasons, serial) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (stream, subscription) DO UPDATE SET reasons = reasons | ?4",
-            &[
-                stream.into(),
-                subscription.into(),
-                acked.map_or(-1, Offset::bytes).into(),
-                reason.0.into(),
-                serial.into(),
-            ],
-        )
+        let write = || {
+            self.write(
+                "INSERT INTO link (stream, subscription, acked, reasons, serial) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (stream, subscription) DO UPDATE SET reasons = reasons | ?4",
+                &[
+                    stream.into(),
+                    subscription.into(),
+                    acked.map_or(-1, Offset::bytes).into(),
+                    reason.0.into(),
+                    serial.into(),
+                ],
+            )
+        };
+        self.telling(subscription, write)
     }
 
     pub(crate) fn acknowledge(&self, stream: i64, subscription: i64, acked: Offset) -> Result<(), SqlError> {
@@ -134,7 +143,8 @@ impl Tx<'_> {
     }
 
     pub(crate) fn delete_link(&self, stream: i64, subscription: i64) -> Result<(), SqlError> {
-        self.write("DELETE FROM link WHERE stream = ?1 AND subscription = ?2", &[stream.into(), subscription.into()])
+        let sql = "DELETE FROM link WHERE stream = ?1 AND subscription = ?2";
+        self.telling(subscription, || self.write(sql, &[stream.into(), subscription.into()]))
     }
 
     /// What a principal (a URL) has subscribed to follows a stream no longer.

@@ -285,11 +285,15 @@ impl Tx<'_> {
     }
 
     pub(crate) fn delete_subscription(&self, id: i64) -> Result<(), SqlError> {
-        self.write("DELETE FROM subscription WHERE id = ?1", &[id.into()])
+        self.telling(id, || self.write("DELETE FROM subscription WHERE id = ?1", &[id.into()]))
     }
 
     /// Writes what can change of a subscription: its state, never its configuration.
     pub(crate) fn update_subscription(&self, s: &SubscriptionRow) -> Result<(), SqlError> {
+        if s.plain { self.put_subscription(s) } else { self.telling(s.id, || self.put_subscription(s)) }
+    }
+
+    fn put_subscription(&self, s: &SubscriptionRow) -> Result<(), SqlError> {
         let wake = s.wake.as_ref();
         self.write(
             "UPDATE subscription SET generation = ?2, wake = ?3, trigger = COALESCE(?4, trigger), snapshot = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(?5, snapshot) END, held = ?6, holder = ?7, lease_until = ?8, \

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 use super::sql::{self, Row, Sql, SqlError, Value};
-use super::{Keys, Table};
+use super::{Clock, Keys, Table, Watch};
 use crate::config::Config;
 use crate::effect::{Effect, Fetch, Notify, Topic, Touch};
 use crate::engine::{Counts, Slots};
@@ -90,9 +90,8 @@ impl<'a> Read<'a> {
 /// A command's transaction: a view that also writes. What it gathers leaves only if the command is kept.
 pub(crate) struct Tx<'a> {
     read: Read<'a>,
-    txid: i64,
-    serial: &'a Cell<i64>,
-    changes: &'a Cell<i64>,
+    /// The commit row as it will be.
+    clock: &'a Cell<Clock>,
     slots: &'a Slots,
     /// The server is stopping: no fetch starts any more.
     pub(crate) stopping: bool,
@@ -114,32 +113,50 @@ pub(crate) struct Left {
 impl<'a> Tx<'a> {
     pub(crate) fn new(
         read: Read<'a>,
-        txid: i64,
-        serial: &'a Cell<i64>,
-        changes: &'a Cell<i64>,
+        clock: &'a Cell<Clock>,
         slots: &'a Slots,
         stopping: bool,
         draw: Draw,
         keys: &'a Keys,
     ) -> Self {
-        Self { read, txid, serial, changes, slots, stopping, draw, keys, left: RefCell::default() }
+        Self { read, clock, slots, stopping, draw, keys, left: RefCell::default() }
     }
 
     /// The number of this commit: the numeric `txid` of the wire.
     pub(crate) fn txid(&self) -> i64 {
-        self.txid
+        self.clock.get().txid
     }
 
     /// A row id that no table has ever used.
     pub(crate) fn next_id(&self) -> i64 {
-        let id = self.serial.get() + 1;
-        self.serial.set(id);
-        id
+        self.with_clock(|clock| {
+            clock.serial += 1;
+            clock.serial
+        })
     }
 
     /// The number of the next change in the log.
     pub(super) fn next_change(&self) -> i64 {
-        self.changes.replace(self.changes.get() + 1)
+        self.with_clock(|clock| {
+            clock.changes += 1;
+            clock.changes - 1
+        })
+    }
+
+    /// Whether changes of dispatches are logged.
+    pub(crate) fn watch(&self) -> Watch {
+        self.clock.get().watch
+    }
+
+    pub(super) fn set_watch(&self, watch: Watch) {
+        self.with_clock(|clock| clock.watch = watch);
+    }
+
+    fn with_clock<T>(&self, change: impl FnOnce(&mut Clock) -> T) -> T {
+        let mut clock = self.clock.get();
+        let changed = change(&mut clock);
+        self.clock.set(clock);
+        changed
     }
 
     /// Tells those who read a table after the commit, once.

@@ -189,10 +189,10 @@ fn more_than_fits_into_a_transaction_is_refused() {
     assert_eq!((refused.status, refused.code().as_str()), (409, "LIMIT_EXCEEDED"), "{}", refused.body);
 
     // As if it had said very much.
-    exec(&w, "UPDATE stream SET base = 33554433 WHERE path = '/t/c255/main'");
+    exec(&w, "UPDATE stream SET base = 1073741825 WHERE path = '/t/c1023/main'");
     exec(&w, "DELETE FROM child WHERE parent <> (SELECT id FROM entity WHERE url = '/t/a')");
     let refused = fork(&mut w, &json!({}));
-    assert!(refused.body.contains("33554432 bytes"), "{}", refused.body);
+    assert!(refused.body.contains("1073741824 bytes"), "{}", refused.body);
 }
 
 #[test]

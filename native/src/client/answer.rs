@@ -97,5 +97,9 @@ pub(super) fn unreachable(error: &dyn Error) -> Failure {
     while let Some(source) = root.source() {
         root = source;
     }
-    Failure::Unreachable(root.to_string())
+    let mut words = root.to_string();
+    if words.contains("UnknownIssuer") {
+        words.push_str("; --cacert FILE says whom to trust");
+    }
+    Failure::Unreachable(words)
 }

@@ -1,6 +1,10 @@
 //! Which server to call, and as whom: what every command that is a client takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::Client;
 use crate::cli::http_url;
@@ -22,12 +26,31 @@ pub(crate) struct Caller {
     /// A file that holds the API key, where other users cannot see it in the list of processes
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
+
+    /// Trust the certificates in this file, and no others; `reveille dev --https` says where its own is
+    #[arg(long, value_name = "FILE", env = "REVEILLE_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+}
+
+/// The certificates in a file.
+fn roots(file: &Path) -> Result<RootCertStore, String> {
+    let refuse = |why: String| format!("--cacert {}: {why}", file.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| refuse(error.to_string()))? {
+        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+        roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(refuse("there is no certificate in it".to_owned())) } else { Ok(roots) }
 }
 
 impl Caller {
     /// A client for the server, as the caller that was asked for.
     pub(crate) fn client(&self) -> Result<Client, String> {
-        let mut client = Client::new(&self.server).map_err(|error| format!("--server {}: {error}", self.server))?;
+        let mut client = match &self.cacert {
+            Some(file) => Client::trusting(&self.server, &roots(file)?),
+            None => Client::new(&self.server),
+        }
+        .map_err(|error| format!("--server {}: {error}", self.server))?;
         if let Some(principal) = &self.principal {
             let refuse = |_| format!("--principal: `{principal}` cannot be a header's value");
             client = client.principal(principal).map_err(refuse)?;

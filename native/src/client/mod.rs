@@ -16,10 +16,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use hyper::{Method, Request, Response};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
@@ -41,26 +44,39 @@ enum Connections {
 }
 
 impl Client {
-    /// A client for the server at a base URL.
+    /// A client for the server at a base URL, which trusts whom this machine trusts.
     ///
     /// # Errors
     /// When the URL is `https` and this machine trusts nobody.
     pub(crate) fn new(base: &str) -> Result<Self, Failure> {
-        let mut plain = HttpConnector::new();
-        plain.set_nodelay(true);
-        plain.set_connect_timeout(Some(CONNECT));
-        let mut builder = Pool::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        let connections = if base.starts_with("https://") {
-            plain.enforce_http(false);
-            let roots = HttpsConnectorBuilder::new()
-                .with_native_roots()
-                .map_err(|error| Failure::Unreachable(format!("no trusted certificates: {error}")))?;
-            Connections::Secure(builder.build(roots.https_only().enable_http1().wrap_connector(plain)))
-        } else {
-            Connections::Plain(builder.build(plain))
-        };
-        Ok(Self { base: base.trim_end_matches('/').into(), headers: HeaderMap::new(), connections })
+        if !base.starts_with("https://") {
+            return Ok(Self::over(base, Connections::Plain(pool().build(connector()))));
+        }
+        let secure = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|error| Failure::Unreachable(format!("no trusted certificates: {error}")))?;
+        Ok(Self::secure(base, secure))
+    }
+
+    /// The same, which trusts these and no others.
+    pub(crate) fn trusting(base: &str, roots: &RootCertStore) -> Result<Self, Failure> {
+        if !base.starts_with("https://") {
+            return Self::new(base);
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().map_err(|error| unreachable(&error))?;
+        let config = config.with_root_certificates(roots.clone()).with_no_client_auth();
+        Ok(Self::secure(base, HttpsConnectorBuilder::new().with_tls_config(config)))
+    }
+
+    fn secure(base: &str, secure: HttpsConnectorBuilder<WantsSchemes>) -> Self {
+        let mut plain = connector();
+        plain.enforce_http(false);
+        Self::over(base, Connections::Secure(pool().build(secure.https_only().enable_http1().wrap_connector(plain))))
+    }
+
+    fn over(base: &str, connections: Connections) -> Self {
+        Self { base: base.trim_end_matches('/').into(), headers: HeaderMap::new(), connections }
     }
 
     /// Calls as this principal, which a development server believes.
@@ -171,6 +187,19 @@ impl Client {
         };
         response.map_err(|error| unreachable(&error))
     }
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
+}
+
+fn pool() -> hyper_util::client::legacy::Builder {
+    let mut builder = Pool::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+    builder
 }
 
 impl fmt::Debug for Client {

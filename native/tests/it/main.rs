@@ -2,6 +2,7 @@
 //! base URL, elsewhere.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod authorise;
 mod bodies;
 mod broken;
 mod client;
@@ -11,6 +12,7 @@ mod crowd;
 mod demo;
 mod disk;
 mod egress;
+mod https;
 mod live;
 mod metrics;
 mod panics;

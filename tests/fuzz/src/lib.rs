@@ -197,7 +197,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 /// A little of everything.
 pub const SETTING: &str = r#"POST /_electric/entity-types
 
-{"name":"t","description":"d","default_dispatch_policy":{"targets":[{"type":"webhook","url":"https://agent.test/t","subscription_id":"t"}]}}
+{"name":"t","description":"d","default_dispatch_policy":{"targets":[{"type":"webhook","url":"https://agent.test/t","subscription_id":"t"}]},"permission_grants":[{"subject_kind":"principal_kind","subject_value":"user","permission":"spawn"}]}
 ---
 PUT /_electric/entities/t/a
 

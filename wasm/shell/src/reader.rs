@@ -131,8 +131,8 @@ impl Reader {
 }
 
 fn touched(touch: Option<Touch>, reading: &Reading) {
-    if let Some(Touch::Stream(stream)) = touch {
-        reading.touch(stream as f64);
+    if let Some(touch) = touch {
+        reading.touch(touch.number() as f64);
     }
 }
 

@@ -63,9 +63,9 @@ impl Tenant {
         self.outcome(effect, stale, Err(message));
     }
 
-    /// Puts into the next batch that a stream was used.
-    pub fn touch(&mut self, stream: f64) {
-        self.queue.push(Command::Touch(Touch::Stream(stream as i64)));
+    /// Puts into the next batch what a read wants remembered, by its number.
+    pub fn touch(&mut self, number: f64) {
+        self.queue.push(Command::Touch(Touch::of(number as i64)));
     }
 
     /// From now on no fetch starts: the host is about to close.

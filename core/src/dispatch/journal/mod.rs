@@ -6,6 +6,7 @@
 
 pub(crate) mod show;
 pub(crate) mod step;
+pub(crate) mod told;
 
 use serde::{Deserialize, Serialize};
 

@@ -34,6 +34,17 @@ impl Step {
         self.0.get("n").and_then(Json::as_i64).unwrap_or(0)
     }
 
+    /// When it was.
+    pub(super) fn at(&self) -> Time {
+        Time::from_millis(self.0.get("at").and_then(Json::as_i64).unwrap_or(0))
+    }
+
+    /// The reason that it gives, or what it is.
+    pub(super) fn why(&self) -> &str {
+        let text = |name| self.0.get(name).and_then(Json::as_str);
+        text("why").or_else(|| text("what")).unwrap_or("")
+    }
+
     /// Whether it is of a kind that comes again and again, and the last was such a one.
     pub(super) fn repeats(&self, last: &Self) -> bool {
         let same = |name: &str| self.0.get(name) == last.0.get(name);

@@ -8,9 +8,10 @@ use super::TooLarge;
 use super::ask::Ask;
 use super::ids::choose;
 use super::point::Point;
+use super::reading::{Sources, main};
 use super::reconcile::reconcile;
 use super::remap::Names;
-use super::replay::{Told, check_rows, check_size};
+use super::replay::Told;
 use crate::dispatch::link;
 use crate::engine::Done;
 use crate::entity::inbox::{self, Message};
@@ -19,7 +20,7 @@ use crate::entity::{Status, attachments, principal, save, tags};
 use crate::http::{Error, Response};
 use crate::limits::{FORK_STREAMS, FORKS};
 use crate::permission;
-use crate::store::{EntityRow, SqlError, StreamRow, Tx};
+use crate::store::{EntityRow, StreamRow, Tx};
 use crate::stream::{Cause, Class, copy, is_too_deep, shared_state};
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -33,21 +34,18 @@ pub(super) struct Copy {
     pub(super) told: Told,
 }
 
-/// Copies an entity and those below it, parents first: 201 with the copies.
+/// Copies an entity and those below it, parents first, whose streams say what they say: 201 with the copies.
 pub(super) fn build(
     tx: &Tx<'_>,
     by: &Principal,
     ask: &Ask,
     parent: Option<&EntityRow>,
     members: Vec<EntityRow>,
+    sources: Sources,
     point: Option<&Point>,
 ) -> Result<Done, Error> {
-    let streams = members.iter().map(|member| main(tx, member)).collect::<Result<Vec<_>, _>>()?;
-    check_size(&members[0], &streams)?;
+    let (streams, told): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
     let at = |n: usize| point.filter(|_| n == 0);
-    let told = streams.iter().enumerate().map(|(n, stream)| Told::of(tx, stream, at(n)));
-    let told = told.collect::<Result<Vec<_>, _>>()?;
-    check_rows(&members[0], &told)?;
     let names = choose(tx, ask, &members, &told)?;
     check_streams(&members[0], &names, &told)?;
 
@@ -84,10 +82,6 @@ struct Forked<'a> {
 struct Root<'a> {
     ask: &'a Ask,
     parent: Option<&'a EntityRow>,
-}
-
-fn main(tx: &Tx<'_>, entity: &EntityRow) -> Result<StreamRow, SqlError> {
-    tx.stream_by_id(entity.id)?.ok_or_else(|| SqlError::new(format!("`{}` has lost its stream", entity.url)))
 }
 
 /// Refuses to copy more streams than fit into one transaction.

@@ -7,26 +7,51 @@ use serde_json::Value as Json;
 
 use super::TooLarge;
 use super::point::{Point, events};
-use crate::limits::{FORK_BYTES, FORK_ROWS};
+use crate::limits::{FORK_BYTES, FORK_ROWS, FORK_TOLD};
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 use crate::stream::{Event, Offset};
 
 /// The rows of a stream that may name what is forked with it: the last value of each, as JSON, by its key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) manifests: Rows,
     pub(super) statuses: Rows,
     pub(super) watermarks: Rows,
+    /// How long all of them are.
+    bytes: usize,
 }
 
 /// Rows by their keys.
 pub(super) type Rows = BTreeMap<String, String>;
 
-impl Told {
-    /// What a stream says at a place, or at its end.
-    pub(super) fn of(tx: &Tx<'_>, stream: &StreamRow, upto: Option<&Point>) -> Result<Self, SqlError> {
-        let (mut told, mut before) = (Self::default(), Offset::ZERO);
-        tx.entries_apart(stream, Offset::ZERO, |end, entry| {
+/// A stream that is read back, in as many transactions as that takes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Replay {
+    pub(super) told: Told,
+    /// Up to where it was read.
+    at: Offset,
+}
+
+impl Replay {
+    /// Whether it has come to a place, or to the stream's end.
+    pub(super) fn is_there(&self, stream: &StreamRow, upto: Option<&Point>) -> bool {
+        match upto {
+            Some(point) if point.sub == 0 => self.at >= point.at,
+            Some(point) => self.at > point.at,
+            None => self.at >= stream.tail,
+        }
+    }
+
+    /// Reads on to a place, or to the stream's end, as far as `left` bytes go. Says whether it has come there.
+    pub(super) fn go_on(
+        &mut self,
+        tx: &Tx<'_>,
+        stream: &StreamRow,
+        upto: Option<&Point>,
+        left: &mut usize,
+    ) -> Result<bool, SqlError> {
+        let (told, mut before) = (&mut self.told, self.at);
+        self.at = tx.entries_apart(stream, self.at, *left, |end, entry| {
             let events = events(entry);
             let counts = match upto {
                 Some(point) if before == point.at && end > point.at => usize::try_from(point.sub).unwrap_or(0),
@@ -35,10 +60,13 @@ impl Told {
             };
             events.iter().take(counts).for_each(|event| told.hear(&Event::of(event)));
             before = end;
+            *left = left.saturating_sub(entry.len().max(1));
         })?;
-        Ok(told)
+        Ok(self.is_there(stream, upto))
     }
+}
 
+impl Told {
     fn hear(&mut self, event: &Event<'_>) {
         let rows = match event.kind.as_deref() {
             Some("manifest") => &mut self.manifests,
@@ -47,10 +75,11 @@ impl Told {
             _ => return,
         };
         let Some(key) = event.key.as_deref() else { return };
-        match event.value.filter(|_| event.operation.as_deref() != Some("delete")) {
-            Some(value) => rows.insert(key.to_owned(), value.get().to_owned()),
-            None => rows.remove(key),
+        let (was, is) = match event.value.filter(|_| event.operation.as_deref() != Some("delete")) {
+            Some(value) => (rows.insert(key.to_owned(), value.get().to_owned()), key.len() + value.get().len()),
+            None => (rows.remove(key), 0),
         };
+        self.bytes = self.bytes + is - was.map_or(0, |was| key.len() + was.len());
     }
 
     /// The URLs of the children that the manifest names.
@@ -74,7 +103,7 @@ pub(super) fn parse(value: &str) -> Json {
     serde_json::from_str(value).unwrap_or_default()
 }
 
-/// Refuses to read back more than fits into one transaction.
+/// Refuses to read back more than anybody has patience for.
 pub(super) fn check_size<'a>(
     root: &EntityRow,
     streams: impl IntoIterator<Item = &'a StreamRow>,
@@ -84,9 +113,15 @@ pub(super) fn check_size<'a>(
 }
 
 /// Refuses to make more rows anew than fit into one transaction.
-pub(super) fn check_rows(root: &EntityRow, told: &[Told]) -> Result<(), TooLarge> {
-    let rows: usize = told.iter().map(Told::rows).sum();
+pub(super) fn check_rows<'a>(root: &EntityRow, told: impl IntoIterator<Item = &'a Told>) -> Result<(), TooLarge> {
+    let rows: usize = told.into_iter().map(Told::rows).sum();
     refuse_if(rows > FORK_ROWS, root, || format!("its manifests have more than {FORK_ROWS} rows"))
+}
+
+/// Refuses to keep more of them in memory than there is room for.
+pub(super) fn check_room<'a>(root: &EntityRow, told: impl IntoIterator<Item = &'a Told>) -> Result<(), TooLarge> {
+    let bytes: usize = told.into_iter().map(|told| told.bytes).sum();
+    refuse_if(bytes > FORK_TOLD, root, || format!("its manifests are more than {FORK_TOLD} bytes"))
 }
 
 fn refuse_if(refused: bool, root: &EntityRow, what: impl Fn() -> String) -> Result<(), TooLarge> {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::ask::{Ask, Place};
 use super::build::build;
-use super::point::{self, Point};
+use super::reading::{Left, Reading};
 use super::subtree;
 use crate::dispatch::link;
 use crate::engine::Done;
@@ -43,15 +43,16 @@ pub(crate) struct Waiting {
     pub(crate) look_at: Time,
     /// Who was at work when it looked last.
     busy: Option<i64>,
-    /// Where it branches off, once that is known: what is written does not change any more.
-    point: Option<Point>,
+    /// What was read back: what is written does not change any more.
+    read: Reading,
 }
 
 impl Waiting {
     pub(super) fn new(by: &Principal, source: &EntityRow, ask: Ask, now: Time) -> Self {
         let deadline = now + ask.wait();
         let (by, source) = (by.clone(), source.url.clone());
-        Self { by, source, ask: Arc::new(ask), since: now, deadline, look_at: now, busy: None, point: None }
+        let read = Reading::default();
+        Self { by, source, ask: Arc::new(ask), since: now, deadline, look_at: now, busy: None, read }
     }
 
     /// Forks, if everything that it copies is idle; otherwise parks, or gives up when its time is over. Everything is
@@ -67,24 +68,27 @@ impl Waiting {
         if source.parent.is_some() {
             return Err(OnlyTopLevel.into());
         }
-        let point = match &self.point {
-            _ if head => None,
-            Some(known) => Some(known.clone()),
-            None => Some(point::find(tx, &source, &self.ask.place)?),
+        let (mut read, mut left) = (self.read.clone(), Left::new());
+        let Some(branch) = read.branch(tx, &source, &self.ask.place, &mut left)? else {
+            return Ok(self.read_on(tx, read));
         };
-        let members = match &point {
+        let members = match &branch {
             None => subtree::whole(tx, source)?,
-            Some(point) => subtree::chosen(tx, source, &point.children)?,
+            Some((_, children)) => subtree::chosen(tx, source, children)?,
         };
+        let point = branch.map(|(point, _)| point);
         // What stands at a point of the past does not move: only who is below has to be idle.
         let moving = &members[usize::from(!head)..];
         members[1..].iter().try_for_each(|member| self.check_below(tx, member))?;
         moving.iter().try_for_each(check_alive)?;
         let active: Vec<&EntityRow> = moving.iter().filter(|member| !is_idle(member)).collect();
         match active.first() {
-            None => build(tx, &self.by, &self.ask, parent.as_ref(), members, point.as_ref()),
+            None => match read.sources(tx, &members, point.as_ref(), &mut left)? {
+                Some(sources) => build(tx, &self.by, &self.ask, parent.as_ref(), members, sources, point.as_ref()),
+                None => Ok(self.read_on(tx, read)),
+            },
             Some(_) if self.deadline <= tx.now => Err(timed_out(head, &active).into()),
-            Some(first) => Ok(self.park(tx, first.id, point)),
+            Some(first) => Ok(self.park(tx, first.id, read)),
         }
     }
 
@@ -92,17 +96,37 @@ impl Waiting {
     pub(crate) fn resume(&self, tx: &Tx<'_>) -> Result<Done, Error> {
         match self.busy {
             Some(busy) if tx.now < self.deadline && is_still_at_work(tx, busy)? => {
-                Ok(self.park(tx, busy, self.point.clone()))
+                Ok(self.park(tx, busy, self.read.clone()))
             }
             _ => self.attempt(tx),
         }
     }
 
-    fn park(&self, tx: &Tx<'_>, busy: i64, point: Option<Point>) -> Done {
-        // It waits an eighth longer than it had to, at most: each look is a timer, and on an object that is a write.
-        let eighth = Span::millis(tx.now.since(self.since).as_millis() / 8);
-        let look_at = (tx.now + FORK_LOOK.max(eighth)).min(self.deadline);
-        Done::Park(Pending::Fork(Box::new(Self { busy: Some(busy), look_at, point, ..self.clone() })))
+    /// Whether it keeps in memory what it has read.
+    pub(crate) fn keeps(&self) -> bool {
+        self.read.is_large()
+    }
+
+    /// The same without that: it reads the streams anew, a little later.
+    pub(crate) fn stand_back(&self, now: Time) -> Self {
+        Self { look_at: self.later(now), read: self.read.without_streams(), ..self.clone() }
+    }
+
+    fn park(&self, tx: &Tx<'_>, busy: i64, read: Reading) -> Done {
+        let look_at = self.later(tx.now).min(self.deadline);
+        Done::Park(Pending::Fork(Box::new(Self { busy: Some(busy), look_at, read, ..self.clone() })))
+    }
+
+    /// There is more to read, as soon as others have had their turn.
+    fn read_on(&self, tx: &Tx<'_>, read: Reading) -> Done {
+        Done::Park(Pending::Fork(Box::new(Self { busy: None, look_at: tx.now, read, ..self.clone() })))
+    }
+
+    /// When it looks again. It waits an eighth longer than it had to, at most: each look is a timer, and on an object that
+    /// is a write.
+    fn later(&self, now: Time) -> Time {
+        let eighth = Span::millis(now.since(self.since).as_millis() / 8);
+        now + FORK_LOOK.max(eighth)
     }
 
     /// Refuses to copy, with what the caller may copy, an entity that they may not even read, or a runner of another's.
