@@ -352,7 +352,11 @@ fn method_not_allowed(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
+    use crate::http::admit;
+    use crate::tenant::Authentication;
 
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -362,6 +366,29 @@ mod tests {
         let found = route(&Config::dev(), &Method::PUT, "/_electric/entities/task/a%2Fb/");
         assert!(matches!(found.handler, Handler::Write(_)));
         assert_eq!(found.params.0, [("type".to_owned(), "task".to_owned()), ("id".to_owned(), "a%2Fb".to_owned())]);
+    }
+
+    #[test]
+    fn whoever_calls_is_known_but_where_they_prove_themselves_otherwise() {
+        let serve = Config::serve(Authentication::TrustedHeader("x-forwarded-principal".to_owned()));
+        let mut open = Vec::new();
+        for route in &ROUTES {
+            match admit(&serve, &route.method, route.path, &HeaderMap::new()) {
+                Ok(admission) => open.push((route.method.as_str(), route.path, admission.by.is_none())),
+                Err(refused) => assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{} {}", route.method, route.path),
+            }
+        }
+        let want = [
+            ("GET", "/", true),
+            ("HEAD", "/", true),
+            ("GET", "/_electric/health", true),
+            ("POST", "/_electric/wake-callbacks/{wake}", true),
+            ("POST", "/__ds/subscriptions/{id}/callback", true),
+            ("POST", "/__ds/subscriptions/{id}/ack", true),
+            ("POST", "/__ds/subscriptions/{id}/release", true),
+            ("GET", "/__ds/jwks.json", true),
+        ];
+        assert_eq!(open, want);
     }
 
     #[test]
