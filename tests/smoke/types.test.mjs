@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { like, UUID } from '../harness/like.mjs'
+import { refuses } from '../harness/subscription.mjs'
 import { world } from '../harness/world.mjs'
 
 const missing = { error: { code: 'NOT_FOUND', message: 'Entity type not found' } }
@@ -69,6 +70,31 @@ test('the entities of a deleted type stay', async (t) => {
   assert.equal((await wake.done()).json.next_wake, false)
   assert.equal((await w.delete(`/_electric/entities${url}`)).status, 200)
   assert.equal((await w.entity(url)).status, 'killed')
+})
+
+test('the entities of a deleted type keep the schemas that they were spawned with, and its collections to themselves', async (t) => {
+  const w = await world(t)
+  const [inbox_schemas, state_schemas] = [{ ask: { type: 'object' } }, { 'state:notes': { type: 'object' } }]
+  await w.type({ inbox_schemas, state_schemas, externally_writable_collections: { notes: { type: 'state:notes' } } })
+  const { url } = await w.spawn(w.name, 'e')
+  await w.delete(`/_electric/entity-types/${w.name}`)
+  const send = (type, payload) => w.post(`/_electric/entities${url}/send`, { type, payload })
+  assert.equal((await send('ask', {})).status, 200)
+  refuses(await send('ask', 1), 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed')
+  refuses(await send('nope', {}), 422, 'UNKNOWN_MESSAGE_TYPE', 'Unknown message type "nope"')
+  const written = await w.post(`/_electric/entities${url}/collections/notes`, { operation: 'insert', value: {} })
+  refuses(written, 403, 'UNAUTHORIZED', 'Collection "notes" is not writable')
+  assert.ok(!('externally_writable_collections' in (await w.entity(url))))
+})
+
+test('no message of a type fits where there are no types of messages', async (t) => {
+  const w = await world(t)
+  await w.type({ inbox_schemas: {} })
+  const { url } = await w.spawn(w.name, 'e')
+  refuses(await w.post(`/_electric/entities${url}/send`, { type: 'any', payload: 1 }), 422, 'UNKNOWN_MESSAGE_TYPE', 'Unknown message type "any"')
+  await w.send(url, 1)
+  await w.type({ name: w.name, inbox_schemas: { any: {} } })
+  await w.send(url, 1, { type: 'any' })
 })
 
 test('a type that is registered after it was deleted begins anew', async (t) => {
