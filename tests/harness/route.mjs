@@ -91,7 +91,7 @@ function meet(one, other) {
   for (const name of Object.keys(one).filter((name) => name in other)) {
     const [a, b] = [one[name], other[name]]
     if (a === b) continue
-    if (!isObject(a) || !isObject(b) || Object.keys(a).some((member) => member in b)) return undefined
+    if (!isObject(a) || !isObject(b) || Object.keys(a).some((member) => member in b && a[member] !== b[member])) return undefined
     both[name] = { ...a, ...b }
   }
   return both

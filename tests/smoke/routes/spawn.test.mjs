@@ -57,6 +57,7 @@ route('PUT /_electric/entities/{type}/{id}', {
     ['who may not spawn the type', { by: 'service:s' }, 401, 'UNAUTHORIZED', 'Principal is not allowed to spawn {type}'],
     ['a parent that is not there', { body: { parent: '/no/body' } }, 404, 'NOT_FOUND', 'Parent entity not found'],
     ['another’s parent', { by: bob, body: { parent: '{hers}' } }, 401, 'UNAUTHORIZED', 'Principal is not allowed to spawn children from {hers}'],
+    ['another’s parent, and to give that away', { by: bob, body: { parent: '{hers}', grants: [to('bob', 'manage')] } }, 401, 'UNAUTHORIZED', 'Principal is not allowed to spawn children from {hers}'],
     below(to('bob', 'manage'), 'everything'),
     below({ ...users, permission: 'read' }, 'to many'),
     below(to('bob', 'read', { propagation: 'descendants' }), 'to what comes below'),
