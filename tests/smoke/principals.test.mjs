@@ -12,6 +12,8 @@ const forms = [
   ['user:clerk:user_123', '/principal/user%3Aclerk%3Auser_123'],
   ["agent:a-b_c.d!e~f*g'h(i)", "/principal/agent%3Aa-b_c.d!e~f*g'h(i)"],
   ['service:50%', '/principal/service%3A50%25'],
+  ['/principal/user%3A%C3%A9%E2%82%AC', '/principal/user%3A%C3%A9%E2%82%AC'],
+  ['user:a b', '/principal/user%3Aa%20b'],
   ['system:framework', '/principal/system%3Aframework'],
   ['system:anything-else', '/principal/system%3Aanything-else'],
 ]
@@ -33,7 +35,7 @@ test('without the header, development is done by dev-local', async (t) => {
   }
 })
 
-for (const malformed of ['alice', ':alice', 'user:', 'robot:x', 'user:a/b', '/principal/', '/principal/user%3A', '/principal/%E0%A4%A']) {
+for (const malformed of ['alice', ':alice', 'user:', 'robot:x', 'user:a/b', '/principal/', '/principal/user%3A', '/principal/%E0%A4%A', 'user:é', 'user:Ã©']) {
   test(`a malformed principal is nobody, and not the developer: ${malformed}`, async (t) => {
     const w = await world(t)
     await w.type()

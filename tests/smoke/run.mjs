@@ -15,7 +15,7 @@ import { hostName } from '../harness/host.mjs'
 
 const tests = path.resolve(fileURLToPath(import.meta.url), '../..')
 const rooms = ['harness', 'smoke', 'runtime'].map((room) => path.join(tests, room))
-const all = rooms.flatMap((room) => readdirSync(room).map((file) => path.join(room, file)))
+const all = rooms.flatMap((room) => readdirSync(room, { recursive: true }).map((file) => path.join(room, file)))
 const args = process.argv.slice(2)
 const half = args[0] === '--half' ? Number(args.splice(0, 2)[1]) : undefined
 const chosen = args.map((file) => path.resolve(file))

@@ -32,6 +32,11 @@ failure! {
 }
 
 failure! {
+    /// Patterns of streams would not tell its name from any other.
+    Starred => BAD_REQUEST "INVALID_REQUEST", "the URL of an entity has no `*`: in patterns it stands for any name"
+}
+
+failure! {
     /// The parent does not exist.
     ParentNotFound => NOT_FOUND "NOT_FOUND", "Parent entity not found"
 }
@@ -70,6 +75,9 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (kind, id) = (call.param("type"), call.param("id"));
     if kind.is_empty() || kind == principal::TYPE {
         return Err(PrincipalsAreBuiltIn.into());
+    }
+    if kind.contains('*') || id.contains('*') {
+        return Err(Starred.into());
     }
     let registered = tx.entity_type(kind)?.ok_or_else(|| UnknownEntityType { name: kind.to_owned() })?;
     let body = Body::of(call.request)?;

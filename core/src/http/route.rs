@@ -83,8 +83,9 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 81] = [
+static ROUTES: [Route; 82] = [
     open(read(Method::GET, "/", hello)),
+    open(read(Method::HEAD, "/", here)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
     write(Method::POST, "/_electric/entity-types", entity::register::register),
@@ -318,6 +319,10 @@ fn hello(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         "see": see,
     });
     Ok(Reply::Whole(Response::json(StatusCode::OK, &body)))
+}
+
+fn here(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    Ok(Reply::Whole(Response::empty(StatusCode::OK)))
 }
 
 fn health(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {

@@ -65,10 +65,15 @@ impl fmt::Debug for ApiKeys {
 pub fn authenticate(auth: &Authentication, headers: &HeaderMap) -> Result<Principal, Refusal> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim).filter(|v| !v.is_empty());
     match auth {
-        Authentication::Dev => match text("electric-principal") {
-            None => Ok(Principal::dev_local()),
-            Some(named) => Principal::parse(named).ok_or_else(|| refuse("Missing Electric-Principal")),
-        },
+        // Only who says nothing is the developer: what cannot be read is somebody else.
+        Authentication::Dev
+            if headers.get("electric-principal").is_none_or(|v| v.as_bytes().trim_ascii().is_empty()) =>
+        {
+            Ok(Principal::dev_local())
+        }
+        Authentication::Dev => {
+            text("electric-principal").and_then(Principal::parse).ok_or_else(|| refuse("Missing Electric-Principal"))
+        }
         Authentication::TrustedHeader(name) => {
             text(name).and_then(Principal::parse).ok_or_else(|| refuse("Missing Electric-Principal"))
         }
@@ -117,7 +122,12 @@ mod tests {
     #[test]
     fn a_malformed_principal_is_not_the_superuser() {
         assert!(authenticate(&Authentication::Dev, &headers(&[("electric-principal", "nobody")])).is_err());
-        assert_eq!(authenticate(&Authentication::Dev, &headers(&[])).expect("dev").key(), "system:dev-local");
+        let bytes = http::HeaderValue::from_bytes(b"user:\xe9").expect("a value that is no text");
+        let unreadable = HeaderMap::from_iter([(http::HeaderName::from_static("electric-principal"), bytes)]);
+        assert!(authenticate(&Authentication::Dev, &unreadable).is_err());
+        for nobody in [headers(&[]), headers(&[("electric-principal", " ")])] {
+            assert_eq!(authenticate(&Authentication::Dev, &nobody).expect("dev").key(), "system:dev-local");
+        }
     }
 
     #[test]

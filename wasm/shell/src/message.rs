@@ -112,15 +112,17 @@ pub(crate) fn method(name: &str) -> Method {
     Method::from_bytes(name.as_bytes()).unwrap_or(Method::TRACE)
 }
 
-/// Headers from lines `name: value`. JavaScript shows each byte of a value as a character.
+/// Headers from lines `name: value`. JavaScript shows each byte of a value as a character. One that no header can have makes
+/// its value unreadable, rather than absent: who is named so is not nobody.
 pub(crate) fn headers_of(lines: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines.lines() {
         let Some((name, value)) = line.split_once(": ") else { continue };
-        let value = if value.is_ascii() {
+        let byte = |c: char| u8::try_from(c).ok().filter(|b| *b == b'\t' || *b >= b' ' && *b != 127).unwrap_or(0xff);
+        let value = if value.bytes().all(|b| (b' '..127).contains(&b)) {
             HeaderValue::from_str(value)
         } else {
-            HeaderValue::from_bytes(&value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect::<Vec<_>>())
+            HeaderValue::from_bytes(&value.chars().map(byte).collect::<Vec<_>>())
         };
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
             headers.append(name, value);
