@@ -37,53 +37,6 @@ async function team(t, options) {
 
 // Names. A server of its own, lest everything that the other tests do is written to the streams of these tags.
 
-test('a stream stands where clients compute it to stand', async (t) => {
-  const host = await startHost()
-  const w = await world(t, { host })
-  const [devLocal, alice, bob] = ['bdc43820afb01b52', '163cfbd7cf33ac1b', '140561f6866a226c']
-  for (const [tags, as, reference] of [
-    [undefined, undefined, `08f44b07b5901a25-${devLocal}`],
-    [{}, undefined, `08f44b07b5901a25-${devLocal}`],
-    [{}, 'user:alice', `08f44b07b5901a25-${alice}`],
-    [{ project: 'x', team: 'core' }, 'user:alice', `e4cb8bf40a74c5f8-${alice}`],
-    [{ team: 'core', project: 'x' }, undefined, `e4cb8bf40a74c5f8-${devLocal}`],
-    [{ k: 'é€😀' }, 'user:bob', `b3b7c07cdf3bac5c-${bob}`],
-    [{ a: '1' }, undefined, `8e167fa2428a1363-${devLocal}`],
-    [{ b: '2', a: '1' }, undefined, `be9380e87280e5d5-${devLocal}`],
-    [{ 10: 'a', 9: 'b' }, undefined, `f135214d4ab2a870-${devLocal}`],
-  ]) {
-    for (const _ of ['first', 'again']) {
-      const answer = await ensure(w, tags, { as })
-      assert.equal(answer.status, 200, answer.text)
-      assert.deepEqual(answer.json, { sourceRef: reference, streamUrl: `/_entities/${reference}` })
-    }
-    const head = await w.head(`/_entities/${reference}`, { as })
-    assert.deepEqual([head.status, head.headers['content-type']], [200, 'application/json'])
-  }
-  const blank = await w.http('POST', '/_electric/observations/entities/ensure-stream')
-  assert.deepEqual(blank.json.sourceRef, `08f44b07b5901a25-${devLocal}`)
-})
-
-test('what is refused when a stream is asked for', async (t) => {
-  const w = await world(t)
-  const many = Object.fromEntries(Array.from({ length: 257 }, (_, n) => [`k${n}`, 'v']))
-  const plain = '[agent-runtime] tags must be a plain object'
-  for (const [body, message] of [
-    ['{', 'Invalid JSON body'],
-    ['[]', 'Request body does not match API schema'],
-    [{ tags: [] }, plain],
-    [{ tags: 'team' }, plain],
-    [{ tags: null }, plain],
-    [{ tags: 7 }, plain],
-    [{ tags: { a: 'x', b: 1 } }, '[agent-runtime] tag "b" must have a string value'],
-    [{ tags: { 'a"': null } }, '[agent-runtime] tag "a\\"" must have a string value'],
-    [{ tags: many }, 'tags must NOT have more than 256 properties'],
-  ]) {
-    const answer = await w.post('/_electric/observations/entities/ensure-stream', body)
-    refuses(answer, 400, 'INVALID_REQUEST', message)
-  }
-})
-
 // What it says.
 
 test('a stream begins with those who are there, the oldest first', async (t) => {
