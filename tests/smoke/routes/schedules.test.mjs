@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 
 import { UUID } from '../../harness/like.mjs'
+import { coming, cronPath, registrations } from '../../harness/observer.mjs'
 import { alice, bob, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
@@ -60,6 +61,11 @@ route('PUT /_electric/entities/{type}/{id}/schedules/{schedule}', {
     ended[0],
   ],
   answers: [
+    ['an expression, after all that was refused', {}, 200, { txid: UUID }, async (_, { w, type }) => {
+      const url = `/${type}/e`
+      assert.deepEqual([(await w.events(url, 'manifest')).length, (await registrations(w, url)).length, (await coming(w, url)).length], [1, 1, 1])
+      assert.equal((await w.get(cronPath('0 0 31 2,4 *'))).status, 404)
+    }],
     ['one that is stopping', { id: 'stopping' }, 200, { txid: UUID }],
     ['ticks', {}, 200, { txid: UUID }, value({ key: 'schedule:s', id: 's', scheduleType: 'cron', expression: '0 9 * * *', timezone: 'UTC', payload: 'do', wake: { on: 'change' } })],
     ['ticks with all that may be said', ticks({ timezone: 'europe/paris', payload: null, debounceMs: 5, timeoutMs: 7.5, more: 1 }), 200, { txid: UUID }, value({ timezone: 'Europe/Paris', payload: null, wake: { on: 'change', debounceMs: 5, timeoutMs: 8 } })],
