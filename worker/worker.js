@@ -6,6 +6,7 @@
 
 import module from './build/reveille_bg.wasm'
 import { instantiate } from './build/reveille.js'
+import { Authoriser } from '../wasm/npm/authorise.js'
 import { drain } from '../wasm/npm/body.js'
 import { Gate } from '../wasm/npm/gate.js'
 import { Host } from '../wasm/npm/host.js'
@@ -40,24 +41,20 @@ export default {
   },
 }
 
-/** One tenant. */
+/**
+ * One tenant. A class that extends it may have a method `authorise(question)`, which has the last word on who may do what:
+ * `Authorise` of ../wasm/npm/index.d.ts.
+ */
 export class Tenant {
-  #host
+  #made
+  #ctx
+  #env
   #alarm
 
   constructor(ctx, env) {
-    const settings = objectSettings(env)
+    this.#ctx = ctx
+    this.#env = env
     this.#alarm = new Alarm(ctx.storage)
-    this.#host = new Host({
-      instantiate: instance,
-      gate: gate(settings),
-      database: new ObjectDatabase(ctx.storage),
-      settings,
-      arm: (after) => this.#alarm.arm(after),
-      soon: (work) => setTimeout(work, 0), // a commit a request would wait for the disk each time
-      fetch: (...request) => fetch(...request),
-      drainFirst: true,
-    })
     ctx.blockConcurrencyWhile(async () => {
       await this.#alarm.recall()
       this.#host.start()
@@ -72,6 +69,32 @@ export class Tenant {
   alarm() {
     this.#alarm.fired()
     for (let ticks = 0; ticks < TICKS_AN_ALARM && this.#host.tick(); ticks++);
+  }
+
+  // Made when first needed: by then the constructors of classes that extend this one have set their fields.
+  get #host() {
+    return (this.#made ??= this.#make())
+  }
+
+  #make() {
+    const settings = objectSettings(this.#env)
+    return new Host({
+      instantiate: instance,
+      gate: gate(settings),
+      database: new ObjectDatabase(this.#ctx.storage),
+      settings,
+      authoriser: this.#authoriser(),
+      arm: (after) => this.#alarm.arm(after),
+      soon: (work) => setTimeout(work, 0), // a commit a request would wait for the disk each time
+      fetch: (...request) => fetch(...request),
+      drainFirst: true,
+    })
+  }
+
+  #authoriser() {
+    if (this.authorise === undefined) return undefined
+    const { id } = this.#ctx
+    return new Authoriser(this.authorise?.bind?.(this)).of(id.name ?? id.toString())
   }
 }
 

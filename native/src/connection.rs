@@ -87,7 +87,8 @@ where
         async move {
             let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
                 shared.metrics.turned_away.add(1);
-                return Ok::<_, Infallible>(paced(refuse(Busy::Queue, request.uri().path()), None));
+                let busy = if *shared.stopping.borrow() { Busy::Stopping } else { Busy::Queue };
+                return Ok::<_, Infallible>(paced(refuse(busy, request.uri().path()), None));
             };
             Ok(paced(respond(request, &shared).await, Some(place)))
         }

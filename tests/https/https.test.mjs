@@ -168,17 +168,25 @@ test('plain HTTP is sent to HTTPS, or told of it', async (t) => {
   assert.deepEqual(wrote.json, { error: { code: 'HTTPS_REQUIRED', message: `this port speaks HTTPS: ${url}` } })
 })
 
+/** Waits until a server has said something. */
+async function says(host, text) {
+  for (const deadline = Date.now() + 5_000; !host.output().includes(text); ) {
+    assert.ok(Date.now() < deadline, host.output())
+    await new Promise(setImmediate)
+  }
+}
+
 test('a restart keeps the certificate, and its key is private', async (t) => {
   const { host, file, ca } = await server(t)
   const { fingerprint256, subjectAltName, validFrom, validTo } = new X509Certificate(ca)
   assert.equal(subjectAltName, 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1')
   const days = (Date.parse(validTo) - Date.parse(validFrom)) / 86_400_000
   assert.ok(days > 390 && days <= 398, `valid for ${days} days`)
-  assert.ok(host.output().includes(fingerprint256))
+  await says(host, fingerprint256)
   await host.stop()
   await host.restart()
   assert.deepEqual(await readFile(file), ca)
-  assert.ok(host.output().includes(fingerprint256))
+  await says(host, fingerprint256)
   assert.equal((await stat(path.join(host.dataDir, 'https-key.pem'))).mode & 0o777, 0o600)
 })
 

@@ -5,9 +5,6 @@ import { test } from 'node:test'
 import { refuses } from '../harness/subscription.mjs'
 import { world } from '../harness/world.mjs'
 
-const INVALID = 'INVALID_REQUEST'
-const SCHEMA = 'Request body does not match API schema'
-
 const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] }
 const full = {
   description: 'with everything',
@@ -93,29 +90,6 @@ test('a type that was deleted and registered anew has forgotten its amendments',
   await w.type({ name: w.name })
   const { revision, inbox_schemas } = await shown()
   assert.deepEqual([revision, inbox_schemas], [1, null])
-})
-
-test('what is refused of an amendment, and which refusal wins', async (t) => {
-  const { amend, shown } = await amended(t, full)
-  const before = await shown()
-  const foreign = { if: {} }
-  for (const [what, body, status, code, message, of] of [
-    ['a type that nobody registered', '{', 404, 'NOT_FOUND', 'Entity type not found', 'no-such-type'],
-    ['the built-in type: its body', '{', 400, INVALID, 'Invalid JSON body', 'principal'],
-    ['the built-in type', { inbox_schemas: { a: foreign } }, 400, INVALID, 'Entity type "principal" is built in and cannot be amended', 'principal'],
-    ['a body that is no JSON', '{', 400, INVALID, 'Invalid JSON body'],
-    ['a body that is no object', '[]', 400, INVALID, SCHEMA],
-    ['another member', { inbox_schemas: { a: foreign }, creation_schema: {} }, 400, INVALID, SCHEMA],
-    ['schemas that are no map', { inbox_schemas: [] }, 400, INVALID, SCHEMA],
-    ['a schema that is none', { inbox_schemas: { a: foreign }, state_schemas: { a: true } }, 400, INVALID, SCHEMA],
-    ['a foreign keyword', { inbox_schemas: { say: {} }, state_schemas: { a: foreign } }, 400, INVALID, 'Schema uses disallowed keywords'],
-    ['a schema that cannot be used', { inbox_schemas: { say: { type: 'foo' } } }, 400, INVALID, 'Schema `inbox_schemas/say` cannot be used: `#/type` must name types'],
-    ['a message that is there', { inbox_schemas: { a: {}, say: text }, state_schemas: { note: {} } }, 409, 'SCHEMA_KEY_EXISTS', 'Cannot amend existing inbox schema key: say'],
-    ['an event that is there', { inbox_schemas: { a: {} }, state_schemas: { note: {} } }, 409, 'SCHEMA_KEY_EXISTS', 'Cannot amend existing state schema key: note'],
-  ]) {
-    await t.test(what, async () => refuses(await amend(body, { of }), status, code, message))
-  }
-  assert.deepEqual(await shown(), before)
 })
 
 test('what is wrong with an amendment is told', async (t) => {

@@ -113,55 +113,7 @@ test('who may write to an entity may write to its collections', async (t) => {
   }
 })
 
-// What is refused, and which refusal wins.
-
-test('what is refused of a collection, and which refusal wins', async (t) => {
-  const { w, url, write } = await collected(t, {
-    state_schemas: { 'state:todos': { type: 'object', required: ['a'] } },
-  })
-  const [dead, read] = [(await w.spawn(w.name, 'dead')).url, (await w.spawn(w.name, 'read')).url]
-  await w.delete(`/_electric/entities${dead}`)
-  await w.post('/_reveille/dev/lock', { entity: read, ms: 60_000 })
-  const eve = { of: dead, as: 'user:eve' }
-  const nobody = { of: `/${w.name}/nobody`, as: 'user:eve' }
-  for (const [what, answer, status, code, message] of [
-    ['a type that nobody registered', await write('x', '{', { of: '/no-such-type/e', as: 'user:eve' }), 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', await write('x', '{', nobody), 404, 'NOT_FOUND', `Entity not found at ${nobody.of}`],
-    ['a body that is no JSON', await write('x', '{', eve), 400, INVALID, 'Invalid JSON body'],
-    ['a body that is no object', await write('x', '7', eve), 400, INVALID, SCHEMA],
-    ['no operation', await write('x', { value: {} }, eve), 400, INVALID, SCHEMA],
-    ['an unknown operation', await write('x', { operation: 'upsert', key: 'k', value: {} }, eve), 400, INVALID, SCHEMA],
-    ['a key that is no text', await write('x', { ...insert({}), key: 1 }, eve), 400, INVALID, SCHEMA],
-    ['a value that is no object', await write('x', insert([]), eve), 400, INVALID, SCHEMA],
-    ['a value that is null', await write('x', insert(null), eve), 400, INVALID, SCHEMA],
-    ['another member', await write('x', { ...insert({}), more: 1 }, eve), 400, INVALID, SCHEMA],
-    ['who may not write', await write('x', { operation: 'update' }, eve), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
-    ['a collection that is none', await write('x y', { operation: 'update' }, { of: dead }), 403, 'UNAUTHORIZED', 'Collection "x y" is not writable'],
-    ['the event type instead of the collection', await write('state:notes', insert({})), 403, 'UNAUTHORIZED', 'Collection "state:notes" is not writable'],
-    ['an operation that is not listed', await write('notes', { operation: 'update' }, { of: dead }), 403, 'UNAUTHORIZED', 'Operation "update" is not allowed on collection "notes"'],
-    ['any operation where none is listed', await write('fixed', insert({}), { of: dead }), 403, 'UNAUTHORIZED', 'Operation "insert" is not allowed on collection "fixed"'],
-    ['an entity at its end', await write('todos', { operation: 'update' }, { of: dead }), 409, 'NOT_RUNNING', 'Entity is not accepting writes'],
-    ['an entity that a fork reads', await write('todos', { operation: 'update' }, { of: read }), 409, 'FORK_IN_PROGRESS', 'Entity subtree is being forked'],
-    ['an insert without a value', await write('todos', { operation: 'insert' }), 400, INVALID, 'value is required for insert'],
-    ['an update without a value', await write('todos', { operation: 'update' }), 400, INVALID, 'value is required for update'],
-    ['an update without a key', await write('todos', { operation: 'update', value: {} }), 400, INVALID, 'key is required for update'],
-    ['an update with an empty key', await write('todos', { operation: 'update', key: '', value: {} }), 400, INVALID, 'key is required for update'],
-    ['a delete without a key', await write('todos', { operation: 'delete' }), 400, INVALID, 'key is required for delete'],
-    ['an event type without a schema', await write('notes', insert({})), 422, 'UNKNOWN_EVENT_TYPE', 'Unknown event type "state:notes"'],
-    ['a value that does not fit its schema', await write('todos', insert({})), 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed'],
-  ]) {
-    await t.test(what, () => {
-      refuses(answer, status, code, message)
-      assert.equal(answer.json.error.details === undefined, message !== SCHEMA)
-    })
-  }
-  for (const of of [url, dead, read]) {
-    const written = (await w.events(of)).filter(({ type }) => type.startsWith('state:'))
-    assert.deepEqual(written, [])
-  }
-  assert.equal((await write('todos', insert({ a: 1 }))).status, 201)
-  assert.equal((await write('todos', { operation: 'delete', key: 'k' })).status, 200, 'what goes needs no value that fits')
-})
+// What a type declares. What is refused, and which refusal wins, is in routes/collections.test.mjs.
 
 test('what counts is what the type says now', async (t) => {
   const { w, write } = await collected(t)

@@ -83,6 +83,20 @@ test('a delayed send wakes its target', async (t) => {
   assert.equal((await w.woken(hook)).entity, url)
 })
 
+test('a delayed send is refused at once, like any other', async (t) => {
+  const w = await world(t)
+  await w.type({ inbox_schemas: { question: { type: 'object' } } })
+  const { url } = await w.spawn(w.name, 'e')
+  for (const [body, status] of [
+    [{}, 400], [{ payload: 1, from: '/principal/user%3Amallory' }, 400], [{ payload: 1, from_agent: '/some/agent' }, 400],
+    [{ payload: 1, type: 'nope' }, 422], [{ payload: 1, type: 'question' }, 422],
+  ]) {
+    assert.equal((await w.post(`/_electric/entities${url}/send`, { ...body, afterMs: 1_000 })).status, status)
+  }
+  await w.advance(1_000)
+  assert.deepEqual(await w.events(url, 'inbox'), [])
+})
+
 test('a delayed send to an entity killed meanwhile is dropped, and stops nothing', async (t) => {
   const w = await world(t)
   await w.type()

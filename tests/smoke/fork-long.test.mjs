@@ -26,7 +26,7 @@ test('a long fork is made at once at its end, with what was said meanwhile', asy
   for (let n = 0; n < 7; n++) await w.send(n % 2 ? root.url : child.url, LONG)
   const forking = w.post(`/_electric/entities${root.url}/fork`, { instance_id: 'copy' })
   await w.send(root.url, 'meanwhile')
-  const forked = await w.advanceUntil(forking, { step: 0 })
+  const forked = await w.advanceUntil(forking, { step: 0, steps: 2_000 })
   assert.equal(forked.status, 201, forked.text)
   assert.deepEqual(forked.json.entities.map((entity) => entity.parent), [undefined, `/${w.name}/copy`])
   for (const [old, copy] of [[root.url, forked.json.root.url], [child.url, forked.json.entities[1].url]]) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { change, everybody, world } from '../harness/world.mjs'
+import { change, world } from '../harness/world.mjs'
 
 const alice = { as: 'user:alice' }
 const bob = { as: 'user:bob' }
@@ -312,18 +312,6 @@ test('a grant on a type ends at its moment', async (t) => {
   await w.advance(1_000)
   assert.equal((await w.get(`/_electric/entity-types/${type}`, bob)).status, 401)
   assert.deepEqual((await w.get(typeGrants(type))).json, { grants: [] })
-})
-
-test('of two things wrong with a grant on a type, the earlier is said', async (t) => {
-  const w = await world(t)
-  const type = await w.type({ permission_grants: everybody })
-  refused(await w.post(typeGrants('no-such-type'), {}, bob), 404, 'NOT_FOUND', 'Entity type not found')
-  for (const body of [{}, to('user:bob', 'read'), to('user:bob', 'spawn', { propagation: 'self' })]) {
-    assert.equal((await w.post(typeGrants(type), body, bob)).status, 400, JSON.stringify(body))
-  }
-  const never = to('user:bob', 'spawn', { expires_at: 'never' })
-  refused(await w.post(typeGrants(type), never, bob), 401, 'UNAUTHORIZED', `Principal is not allowed to manage ${type}`)
-  refused(await w.post(typeGrants(type), never), 400, 'INVALID_REQUEST', 'Invalid expires_at timestamp')
 })
 
 test('an entity cannot be given more grants than it may have', async (t) => {

@@ -4,12 +4,7 @@ import { test } from 'node:test'
 
 import { like, OFFSET, UUID } from '../harness/like.mjs'
 import { iso } from '../harness/observer.mjs'
-import { refuses } from '../harness/subscription.mjs'
 import { world } from '../harness/world.mjs'
-
-const INVALID = 'INVALID_REQUEST'
-const SCHEMA = 'Request body does not match API schema'
-const eve = 'user:eve'
 
 /** An entity with a queued message `m`, and how to edit its inbox. */
 async function queued(t, { as } = {}) {
@@ -80,38 +75,6 @@ test('a payload stays as it was sent', async (t) => {
   assert.equal((await edit('m', `{"payload":${payload}}`)).status, 200)
   const { text } = await w.get(`${url}/main?offset=-1`)
   assert.ok(text.includes(`"value":{"payload":${payload}}`), text)
-})
-
-test('what is refused of an edit, and which refusal wins', async (t) => {
-  const { w, url, path, edit, takeBack } = await queued(t)
-  const dead = (await w.spawn(w.name, 'dead')).url
-  await w.delete(`/_electric/entities${dead}`)
-  const stopping = await w.working(w.name, 'stopping')
-  await w.post(`/_electric/entities${stopping.entity}/signal`, { signal: 'SIGTERM' })
-  const nobody = `/${w.name}/nobody`
-  const refusal = 'Entity is not accepting writes'
-  for (const [what, answer, status, code, message] of [
-    ['a type that nobody registered', await edit('m', '{', { of: '/no-such-type/e', as: eve }), 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', await edit('m', '{', { of: nobody, as: eve }), 404, 'NOT_FOUND', `Entity not found at ${nobody}`],
-    ['a key that is no text', await w.http('PATCH', `${path('')}%ff`, { body: '{', as: eve }), 400, INVALID, '`key` in the path is not UTF-8 when percent-decoded'],
-    ['a body that is no JSON', await edit('m', '{', { of: dead, as: eve }), 400, INVALID, 'Invalid JSON body'],
-    ['a body that is no object', await edit('m', '[]', { of: dead, as: eve }), 400, INVALID, SCHEMA],
-    ['a position that is no text', await edit('m', { position: 1 }, { of: dead, as: eve }), 400, INVALID, SCHEMA],
-    ['a mode that is none', await edit('m', { mode: 'later' }, { of: dead, as: eve }), 400, INVALID, SCHEMA],
-    ['a status that is none', await edit('m', { status: 'read' }, { of: dead, as: eve }), 400, INVALID, SCHEMA],
-    ['who may not write', await edit('m', {}, { of: dead, as: eve }), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
-    ['an entity at its end', await edit('m', {}, { of: dead }), 409, 'NOT_RUNNING', refusal],
-    ['an entity that is stopping', await edit('m', { payload: 1 }, { of: stopping.entity }), 409, 'NOT_RUNNING', refusal],
-    ['nothing to change', await edit('m', {}), 400, INVALID, 'No inbox fields to update'],
-    ['nothing that is known', await edit('m', { processed_at: 'now' }), 400, INVALID, 'No inbox fields to update'],
-    ['nobody’s message to take back', await takeBack('m', { of: nobody, as: eve }), 404, 'NOT_FOUND', `Entity not found at ${nobody}`],
-    ['a stranger’s', await takeBack('m', { of: dead, as: eve }), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
-    ['of an entity at its end', await takeBack('m', { of: dead }), 409, 'NOT_RUNNING', refusal],
-    ['of an entity that is stopping', await takeBack('m', { of: stopping.entity }), 409, 'NOT_RUNNING', refusal],
-  ]) {
-    await t.test(what, () => refuses(answer, status, code, message))
-  }
-  assert.equal((await w.events(url, 'inbox')).length, 1)
 })
 
 test('who may write to an entity may edit its inbox', async (t) => {

@@ -97,9 +97,3 @@ test('children outlive their parent', async (t) => {
   await w.delete(`/_electric/entities${parent.url}`)
   assert.equal((await w.entity(child.url)).status, 'idle')
 })
-
-test('a kill of nobody is a 404', async (t) => {
-  const w = await world(t)
-  await w.type()
-  assert.equal((await w.delete(`/_electric/entities/${w.name}/none`)).status, 404)
-})

@@ -27,19 +27,3 @@ test('the list is filtered, newest first', async (t) => {
   assert.deepEqual(await list(`type=${type}&type=other`), all)
   assert.deepEqual(await list('type=no-such-type'), [])
 })
-
-test('the list shows the same entity that a read shows', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const { url } = await w.spawn(w.name, 'e', { tags: { a: '1' } })
-  assert.deepEqual((await w.get(`/_electric/entities?type=${w.name}`)).json, [await w.entity(url)])
-})
-
-test('a user lists only what is their own', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const hers = await w.spawn(w.name, 'hers', {}, { as: 'user:alice' })
-  await w.spawn(w.name, 'his', {}, { as: 'user:bob' })
-  const list = (await w.get(`/_electric/entities?type=${w.name}`, { as: 'user:alice' })).json
-  assert.deepEqual(list.map((entity) => entity.url), [hers.url])
-})

@@ -16,6 +16,11 @@ test('an instance id is kept as it was written, everywhere', async (t) => {
     await w.send(url, id)
     assert.equal((await w.entity(url)).url, url)
     assert.deepEqual((await w.events(url, 'inbox')).map((event) => event.value.payload), [id])
+    const forked = await w.post(`/_electric/entities${url}/fork`, {})
+    assert.equal(forked.status, 201, forked.text)
+    const copy = forked.json.root.url
+    assert.ok(copy.startsWith(`${url}-fork-`), copy)
+    assert.deepEqual((await w.events(copy, 'inbox')).map((event) => event.value.payload), [id])
   }
 })
 

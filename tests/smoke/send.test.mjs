@@ -79,32 +79,6 @@ test('sends keep their order and their payloads', async (t) => {
   assert.deepEqual((await w.events(url, 'inbox')).map((event) => event.value.payload), payloads)
 })
 
-const refusals = [
-  ['of nothing', {}, 400, 'INVALID_REQUEST'],
-  ['from another', { payload: 1, from: '/principal/user%3Amallory' }, 400, 'INVALID_REQUEST', 'Request from must match Electric-Principal'],
-  ['from_principal another', { payload: 1, from_principal: '/principal/user%3Amallory' }, 400, 'INVALID_REQUEST', 'Request from_principal must match Electric-Principal'],
-  ['from an agent without its token', { payload: 1, from_agent: '/some/agent' }, 400, 'INVALID_REQUEST', 'Request from_agent must match authenticated agent principal'],
-  ['in an unknown mode', { payload: 1, mode: 'loudly' }, 400, 'INVALID_REQUEST', 'Request body does not match API schema'],
-  ['with a key that is no string', { payload: 1, key: 5 }, 400, 'INVALID_REQUEST', 'Request body does not match API schema'],
-  ['of an unknown type', { payload: 1, type: 'nope' }, 422, 'UNKNOWN_MESSAGE_TYPE', 'Unknown message type "nope"'],
-  ['that does not fit its type', { payload: 1, type: 'question' }, 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed'],
-]
-for (const [what, body, status, code, message] of refusals) {
-  test(`a send is refused: ${what}`, async (t) => {
-    const w = await world(t)
-    await w.type({ inbox_schemas: { question: { type: 'object' } } })
-    const { url } = await w.spawn(w.name, 'e')
-    const answer = await w.post(`/_electric/entities${url}/send`, body)
-    assert.equal(answer.status, status, answer.text)
-    assert.equal(answer.json.error.code, code)
-    if (message) assert.equal(answer.json.error.message, message)
-    assert.deepEqual(await w.events(url, 'inbox'), [])
-    assert.equal((await w.post(`/_electric/entities${url}/send`, { ...body, afterMs: 1000 })).status, status)
-    await w.advance(1000)
-    assert.deepEqual(await w.events(url, 'inbox'), [])
-  })
-}
-
 test('a message without a type is never checked', async (t) => {
   const w = await world(t)
   await w.type({ inbox_schemas: {} })
@@ -119,14 +93,6 @@ test('a send says who it is from, when that is true', async (t) => {
   const from = '/principal/user%3Aalice'
   await w.send(url, 1, { from, from_principal: from }, { as: 'user:alice' })
   assert.equal((await w.events(url, 'inbox'))[0].value.from, from)
-})
-
-test('a send to nobody is a 404', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const answer = await w.post(`/_electric/entities/${w.name}/none/send`, { payload: 1 })
-  assert.equal(answer.status, 404)
-  assert.equal(answer.json.error.code, 'NOT_FOUND')
 })
 
 test('an agent sends under its own claim', async (t) => {

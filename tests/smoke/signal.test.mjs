@@ -109,46 +109,6 @@ test('a reason and a payload go with the event', async (t) => {
   like(value, { signal: 'SIGUSR', status: 'unhandled', sender: '/_electric/server', timestamp: ISO, ...more })
 })
 
-const refusals = [
-  ['no signal', {}],
-  ['an unknown signal', { signal: 'SIGWINCH' }],
-  ['a signal in small letters', { signal: 'sigkill' }],
-  ['a reason that is no string', { signal: 'SIGKILL', reason: 5 }],
-  ['a body that is no object', []],
-  ['a body that is not JSON', '{'],
-]
-for (const [what, body] of refusals) {
-  test(`a signal is refused: ${what}`, async (t) => {
-    const w = await world(t)
-    await w.type()
-    const url = await inStatus(w, 'idle')
-    const answer = await w.post(`/_electric/entities${url}/signal`, body)
-    assert.equal(answer.status, 400, answer.text)
-    assert.equal(answer.json.error.code, 'INVALID_REQUEST')
-    assert.equal((await w.entity(url)).status, 'idle')
-    assert.deepEqual(await w.events(url, 'signal'), [])
-  })
-}
-
-test('a signal to nobody is a 404', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const none = await signal(w, `/${w.name}/none`, 'SIGKILL')
-  assert.equal(none.status, 404)
-  assert.deepEqual(none.json.error, { code: 'NOT_FOUND', message: `Entity not found at /${w.name}/none` })
-  assert.equal((await signal(w, '/no-such-type/none', 'SIGKILL')).json.error.code, 'UNKNOWN_ENTITY_TYPE')
-})
-
-test('a stranger may not signal', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const { url } = await w.spawn(w.name, 'e', {}, { as: 'user:alice' })
-  const refused = await signal(w, url, 'SIGKILL', {}, { as: 'user:bob' })
-  assert.equal(refused.status, 401, refused.text)
-  assert.equal(refused.json.error.code, 'UNAUTHORIZED')
-  assert.equal((await signal(w, url, 'SIGKILL', {}, { as: 'user:alice' })).status, 200)
-})
-
 test('nothing wakes a paused entity until it is continued', async (t) => {
   const w = await world(t)
   await w.type()

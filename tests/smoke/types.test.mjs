@@ -30,15 +30,6 @@ test('a type is read as it was registered', async (t) => {
   assert.deepEqual(answer.json, registered)
 })
 
-test('a type that was never registered is a 404', async (t) => {
-  const w = await world(t)
-  for (const method of ['GET', 'DELETE']) {
-    const answer = await w.http(method, `/_electric/entity-types/${w.name}`)
-    assert.equal(answer.status, 404)
-    assert.deepEqual(answer.json, missing)
-  }
-})
-
 test('a deleted type is gone', async (t) => {
   const w = await world(t)
   await w.type()
@@ -91,11 +82,4 @@ test('a type that is registered after it was deleted begins anew', async (t) => 
   assert.equal(revision, 1)
   assert.equal(Date.parse(created_at), now)
   await w.spawn(w.name, 'e')
-})
-
-test('the built-in type cannot be registered', async (t) => {
-  const w = await world(t)
-  const answer = await w.post('/_electric/entity-types', { name: 'principal', description: 'x' })
-  assert.equal(answer.status, 400)
-  assert.equal(answer.json.error.message, 'Entity type "principal" is built in and cannot be registered or updated')
 })

@@ -24,20 +24,37 @@ export class Unavailable extends Error {
   }
 }
 
+/** What a call ends with that comes in the middle of another one to the same tenant. */
+export class Reentered extends Error {
+  constructor() {
+    super('the engine is in the middle of a call; whoever it asks must answer without calling it')
+    this.name = 'Reentered'
+  }
+}
+
+/** Whether one of a tenant's instances is in the middle of a call. Both have the same database, so one call at a time. */
+export class Seat {
+  taken = false
+}
+
 /** An instance that is made when it is first needed, and again after each trap. */
 class Replaceable {
   /** Counts instances: what was named by an earlier one means nothing to this. */
   generation = 0
   #open
+  #seat
   #instance
 
   /** `open()` makes the instance's one object. */
-  constructor(open) {
+  constructor(open, seat) {
     this.#open = open
+    this.#seat = seat
   }
 
   call(work) {
+    if (this.#seat.taken) throw new Reentered()
     this.open()
+    this.#seat.taken = true
     try {
       return work(this.#instance)
     } catch (error) {
@@ -45,6 +62,8 @@ class Replaceable {
       this.#instance = undefined
       this.generation++
       throw new Trap(error)
+    } finally {
+      this.#seat.taken = false
     }
   }
 
@@ -67,8 +86,8 @@ export class Engine extends Replaceable {
   /** How many timers are still to be run carefully: as many as the tick may have held that trapped. */
   #suspects = 0
 
-  constructor(instantiate, database, settings) {
-    super(() => instantiate().Tenant.open(new Connection(database), settings, Date.now(), entropy()))
+  constructor(instantiate, database, settings, seat) {
+    super(() => instantiate().Tenant.open(new Connection(database), settings, Date.now(), entropy()), seat)
   }
 
   /** Runs commands, each of which puts itself into the tenant's queue, as one batch. */
@@ -119,8 +138,8 @@ export class Engine extends Replaceable {
 const TIMERS_A_TICK = 64
 
 export class Reader extends Replaceable {
-  constructor(instantiate, database, settings) {
-    super(() => instantiate().Reader.open(new Connection(database), settings))
+  constructor(instantiate, database, settings, seat) {
+    super(() => instantiate().Reader.open(new Connection(database), settings), seat)
   }
 
   /** Answers a request by telling `reading`; false when its route writes. */

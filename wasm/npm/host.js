@@ -4,11 +4,12 @@
 // domain, and nothing that a restart would miss.
 
 import { drain, readAtMost, readBody, TooLarge, TooSlow } from './body.js'
-import { Engine, Trap } from './engine.js'
+import { Engine, Seat, Trap } from './engine.js'
 import { Call, pairs, whole } from './message.js'
 import { Readers } from './readers.js'
 
 export class Host {
+  #seat = new Seat()
   #engine
   #readers
   #gate
@@ -27,16 +28,18 @@ export class Host {
   #closing = new AbortController()
 
   /**
-   * `instantiate()` gives a new WebAssembly instance; `gate` admits requests; `database` is the tenant's own.
+   * `instantiate()` gives a new WebAssembly instance; `gate` admits requests; `database` is the tenant's own;
+   * `authoriser`, of authorise.js, has the last word on who may do what, when there is one.
    * `arm(ms)` is told how long it is until `tick` must be called, undefined when nothing is due (by default a timer of
    * the platform does it); `soon(work)` runs the batch that has gathered (by default at the end of the macrotask).
    * `drainFirst` says that the platform hangs up on a client that is still sending when it is answered.
    */
   constructor(options) {
-    const { instantiate, gate, database, settings, arm, drainFirst = false } = options
+    const { instantiate, gate, database, settings, authoriser, arm, drainFirst = false } = options
     const { soon = endOfMacrotask, fetch = globalThis.fetch, log = console.error } = options
-    this.#engine = new Engine(instantiate, database, settings)
-    this.#readers = new Readers(instantiate, database, settings, log, (stream) => this.#touch(stream))
+    const asking = { ...settings, authoriser }
+    this.#engine = new Engine(instantiate, database, asking, this.#seat)
+    this.#readers = new Readers(instantiate, database, asking, this.#seat, log, (stream) => this.#touch(stream))
     this.#gate = gate
     this.#database = database
     this.#arm = arm ?? ((after) => this.#setTimer(after))
@@ -74,6 +77,10 @@ export class Host {
   /** Runs timers that are due, and says whether more are. It never throws. */
   tick() {
     if (this.#closed) return false
+    if (this.#seat.taken) {
+      queueMicrotask(() => this.#arm(0)) // out of the transaction, with which an alarm would be undone
+      return false
+    }
     const turns = new Turns()
     try {
       this.#engine.tick(turns)

@@ -54,6 +54,34 @@ export interface WebhookSource {
   revision: number
 }
 
+export type Permission = 'read' | 'write' | 'delete' | 'signal' | 'fork' | 'schedule' | 'spawn' | 'manage'
+
+/** What somebody wants to do something with. `registration` is that of a type which does not exist yet. */
+export type Resource =
+  | { kind: 'entity'; url: string }
+  | { kind: 'entity_type'; name: string }
+  | { kind: 'registration'; name: string }
+  | { kind: 'shared_state'; id: string }
+
+/** Whether somebody may do something. */
+export interface Question {
+  tenant: string
+  /** Who wants to: `user:alice`. */
+  principal: string
+  /** What that needs. */
+  permission: Permission
+  resource: Resource
+  /** What owners and grants say. */
+  decided: boolean
+}
+
+/**
+ * Yes, no, or that it leaves the decision as it is. It is asked in the middle of commands and reads, so it answers at once,
+ * from what it knows: a promise is no answer. Whatever it gives besides, or throws, denies, and is told to `log` once.
+ * What it asks of the router is done after it has answered.
+ */
+export type Authorise = (question: Question) => boolean | undefined
+
 export interface RouterOptions {
   /** Gives the database of a tenant, once, when its first request has been admitted. */
   open(tenant: string): Database | Promise<Database>
@@ -68,6 +96,13 @@ export interface RouterOptions {
   trustedHeader?: string
   /** Development: everyone is who they say. */
   dev?: boolean
+
+  /**
+   * Has the last word on who may do what, after owners and grants: about everybody but built-in system principals
+   * (`system:framework`, `system:auth-sync`, `system:dev-local`). Lists of entities, membership streams and shapes go by
+   * owners and grants alone.
+   */
+  authorise?: Authorise
 
   /** The URL under which clients and agents reach this server; by default the origin of the last request. */
   publicUrl?: string

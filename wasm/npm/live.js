@@ -138,13 +138,13 @@ export class LiveRead {
   #goOn(from) {
     if (this.#state !== from) return
     this.#state = ASKING
-    this.#ask()
+    this.#readers.whenFree(() => this.#ask())
   }
 
   #forget() {
     if (this.#state === ENDED) return
     this.#leave()
-    this.#readers.ask((reader) => reader.forget(this.#number))
+    this.#readers.forget(this.#number)
   }
 
   #leave() {

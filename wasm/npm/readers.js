@@ -7,12 +7,14 @@ export class Readers {
   log
   touch
   #reader
+  #seat
   #topics = new Map()
   #lives = new Set()
 
   /** `touch(stream)` has the engine remember that a stream was used. */
-  constructor(instantiate, database, settings, log, touch) {
-    this.#reader = new Reader(instantiate, database, settings)
+  constructor(instantiate, database, settings, seat, log, touch) {
+    this.#reader = new Reader(instantiate, database, settings, seat)
+    this.#seat = seat
     this.log = log
     this.touch = touch
   }
@@ -30,7 +32,7 @@ export class Readers {
     if (found.parts) request.answer(found.parts)
     else if (this.#lives.size < LIVE_READS) new LiveRead(this, request, found.number, found.topics).start()
     else {
-      this.ask((reader) => reader.forget(found.number))
+      this.forget(found.number)
       request.busy('live')
     }
   }
@@ -79,6 +81,21 @@ export class Readers {
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  /** Lets go of a live read's value in the instance. */
+  forget(number) {
+    const { generation } = this.#reader
+    this.whenFree(() => this.#reader.generation === generation && this.ask((reader) => reader.forget(number)))
+  }
+
+  /**
+   * Does what comes from outside: at once, or after the call to an instance in the middle of which it comes. A host that
+   * is asked who may do what can abort a request there, and read or cancel a body.
+   */
+  whenFree(work) {
+    if (this.#seat.taken) queueMicrotask(work)
+    else work()
   }
 
   #failed(error) {

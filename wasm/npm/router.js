@@ -1,5 +1,6 @@
 // One engine a tenant, each over the database that `open` gives for it.
 
+import { Authoriser } from './authorise.js'
 import { drain } from './body.js'
 import { Gate } from './gate.js'
 import { Host } from './host.js'
@@ -20,6 +21,7 @@ class Router {
   #instantiate
   #options
   #settings
+  #authoriser
   #gate
   #hosts = new Map()
   #closed = false
@@ -28,6 +30,7 @@ class Router {
     this.#instantiate = instantiate
     this.#options = options
     this.#settings = settings(options)
+    if (options.authorise !== undefined) this.#authoriser = new Authoriser(options.authorise, options.log)
     if (!instantiate.then) this.#gate = new Gate(instantiate, this.#settings)
   }
 
@@ -68,7 +71,7 @@ class Router {
     this.#gate ??= new Gate(instantiate, this.#settings)
     const { fetch, log } = this.#options
     const database = await this.#options.open(tenant)
-    const host = new Host({ instantiate, gate: this.#gate, database, settings: this.#settings, fetch, log })
+    const host = new Host({ instantiate, gate: this.#gate, database, settings: this.#settings, authoriser: this.#authoriser?.of(tenant), fetch, log })
     host.start()
     return host
   }

@@ -3,12 +3,14 @@
 //
 //   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL] [--allow-webhook HOST[:PORT]]…
 //     [--stream-root PATH] [--long-poll MS] [--wakes-per-minute N] [--webhook-sources FILE]
+//     [--authorise FILE]
 //
 // SIGTERM ends it: what was accepted is answered first.
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
 import { createRouter } from './index-node.js'
@@ -27,6 +29,7 @@ const { values: options } = parseArgs({
     'long-poll': { type: 'string' },
     'wakes-per-minute': { type: 'string' },
     'webhook-sources': { type: 'string' },
+    authorise: { type: 'string' },
   },
 })
 if (!options.port || !options['data-dir']) {
@@ -44,6 +47,7 @@ const router = createRouter({
   longPoll: options['long-poll'] && Number(options['long-poll']),
   wakesPerMinute: options['wakes-per-minute'] && Number(options['wakes-per-minute']),
   webhookSources: options['webhook-sources'] && JSON.parse(readFileSync(options['webhook-sources'], 'utf8')),
+  authorise: options.authorise && (await import(pathToFileURL(options.authorise))).default,
   open: (tenant) => openDatabase(join(options['data-dir'], `${tenant}.sqlite`)),
 })
 await router.open() // timers that fell due meanwhile do not wait for a request

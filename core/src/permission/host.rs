@@ -15,7 +15,8 @@ pub struct Authorise(Arc<Answer>);
 
 type Answer = dyn Fn(&Question<'_>) -> Option<bool> + Send + Sync;
 
-/// What the host is asked.
+/// What the host is asked. Which tenant it is about goes without saying: an engine has one, and a configuration of its
+/// own.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// Who wants to do something.

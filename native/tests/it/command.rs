@@ -98,6 +98,8 @@ fn help_teaches() {
         (&["serve", "--help"], "--trust-proxy-header x-authenticated-principal"),
         (&["dev", "--help"], "--stream-root <PATH>"),
         (&["serve", "--help"], "--allow-webhook agents.internal"),
+        (&["dev", "--help"], "curl --cacert .reveille/https-certificate.pem"),
+        (&["explain", "--help"], "REVEILLE_CACERT"),
         (&["run", "--help"], "-- ./agent.sh"),
     ] {
         let help = output(args);

@@ -2,6 +2,7 @@
 //! base URL, elsewhere.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod authorise;
 mod bodies;
 mod broken;
 mod client;

@@ -9,6 +9,7 @@ const [alice, bob] = ['user:alice', 'user:bob']
 const unknown = ['a type that nobody registered', { type: 'no-such-type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found']
 const reserved = ['a type that nobody can register', { type: '_reserved' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "_reserved" not found']
 const missing = ['an entity that is not there', { id: 'none' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/none']
+const starred = ['a name that no entity has', { id: 'a*' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/a*']
 const stranger = (may) => ['who may not', { by: bob }, 401, 'UNAUTHORIZED', `Principal is not allowed to ${may} /{type}/{id}`]
 const notPrincipals = [
   ['what names no principal', { id: 'alice' }, 400, INVALID, 'Invalid principal identifier'],
@@ -59,7 +60,7 @@ route('GET /_electric/entities', {
 
 route('GET /_electric/entities/{type}/{id}', {
   scene: hers,
-  refusals: [unknown, reserved, missing, stranger('read')],
+  refusals: [unknown, reserved, missing, starred, stranger('read')],
   answers: [
     ['who may read it, and shows what its type lets others write', { by: alice }, 200, Object, ({ json }, { shown }) => {
       like(json, { ...shown, externally_writable_collections: { notes: { type: 'state:notes' } } })

@@ -10,6 +10,8 @@ use reveille_core::tenant::{ApiKeys, Authentication};
 use reveille_core::{Config, Span, Time, Virtual};
 use wasm_bindgen::prelude::*;
 
+use crate::authoriser::{Authoriser, authorise};
+
 #[wasm_bindgen]
 extern "C" {
     /// What a host decides for its engine. Exactly one way to authenticate is given.
@@ -26,6 +28,10 @@ extern "C" {
     /// The header in which a proxy in front says who calls.
     #[wasm_bindgen(method, getter, js_name = trustedHeader)]
     fn trusted_header(this: &Settings) -> Option<String>;
+
+    /// Who has the last word on who may do what.
+    #[wasm_bindgen(method, getter)]
+    fn authoriser(this: &Settings) -> Option<Authoriser>;
 
     /// The URL under which the server is reached.
     #[wasm_bindgen(method, getter, js_name = publicUrl)]
@@ -88,6 +94,7 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, JsError> {
         }
     };
     let mut config = if settings.dev() { Config::dev() } else { Config::serve(auth) };
+    config.authorise = settings.authoriser().map(authorise);
     config.public_url =
         settings.public_url().map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
     if let Some(list) = settings.allow_webhooks() {

@@ -12,6 +12,7 @@
 //! not be called again. No import catches it on the way (none is declared `catch`: the JavaScript side answers a
 //! failure as a value), so nothing here ever runs on after one.
 
+mod authoriser;
 mod config;
 mod gate;
 mod message;
@@ -21,6 +22,7 @@ mod sql;
 mod suite;
 mod tenant;
 
+pub use authoriser::Authoriser;
 pub use config::Settings;
 pub use gate::Gate;
 pub use message::{Outbox, Reading};
