@@ -2,8 +2,8 @@
 // order of the checks. Bodies are forms: a field is a text, or a file's bytes, name and type.
 import assert from 'node:assert/strict'
 
-import { ISO, UUID } from '../../harness/like.mjs'
 import { alice, ended, entities, locked, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
+import { ISO, UUID } from '../../harness/like.mjs'
 import { INVALID, route } from '../../harness/route.mjs'
 
 const headers = { 'content-type': 'multipart/form-data; boundary=b' }

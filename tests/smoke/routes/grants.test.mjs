@@ -1,8 +1,8 @@
 // The routes of grants on entities (control plane, section 10.15). Refusals stand in the order of the checks.
 import assert from 'node:assert/strict'
 
-import { ISO, MS } from '../../harness/like.mjs'
 import { alice, bob, entities, nowhere, stranger } from '../../harness/entity-route.mjs'
+import { ISO, MS } from '../../harness/like.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
 const read = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'read' }

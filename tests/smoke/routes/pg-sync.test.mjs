@@ -1,7 +1,7 @@
 // `POST /_electric/pg-sync/register` and `DELETE …/pg-sync-observations/{reference}` (control plane, sections 13 and 10.14).
 // Refusals stand in the order of the checks.
-import { UUID } from '../../harness/like.mjs'
 import { alice, bob, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
+import { UUID } from '../../harness/like.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
 const form = [400, INVALID, SCHEMA]

@@ -2,9 +2,9 @@
 // of a schedule of ticks names that kind, and each of a message the other, so no two of different kinds meet.
 import assert from 'node:assert/strict'
 
+import { alice, bob, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
 import { UUID } from '../../harness/like.mjs'
 import { coming, cronPath, registrations } from '../../harness/observer.mjs'
-import { alice, bob, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
 const later = '2099-01-01T00:00:00Z'

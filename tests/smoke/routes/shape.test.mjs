@@ -36,6 +36,7 @@ route('GET /_electric/electric/v1/shape', {
     ['a live question from the beginning', asking({ offset: '-1', live: 'true' }), ...invalid('live', "can't be true when offset == -1")],
     ['a live question by its bare name', asking({ offset: '-1', live: '' }), ...invalid('live', "can't be true when offset == -1")],
     ['a live question from now on', asking({ offset: 'now', live: 'true' }), ...invalid('live', "can't be true when offset is 'now'")],
+    ['a live question within a snapshot', asking({ offset: '0_1', handle: 'h', live: 'true' }), ...invalid('live', "can't be true within a snapshot")],
     ['events of what is not live', asking({ live_sse: 'true' }), ...invalid('live_sse', "can't be true unless live is also true")],
     ['events of what is not live, by the older name', asking({ experimental_live_sse: 'true' }), ...invalid('live_sse', "can't be true unless live is also true")],
     ['parameters with names', asking({ 'params[a]': 'x' }), ...invalid('params', 'Parameters can only use numbers as keys')],

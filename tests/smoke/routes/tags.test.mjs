@@ -1,6 +1,6 @@
 // `POST` and `DELETE …/tags/{key}` (control plane, section 10.10). Refusals stand in the order of the checks.
-import { MS } from '../../harness/like.mjs'
 import { alice, ended, entities, locked, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
+import { MS } from '../../harness/like.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
 /** An entity of alice's with two tags, and one that has as many as it may. */

@@ -2,8 +2,8 @@
 // checks.
 import assert from 'node:assert/strict'
 
-import { registrations } from '../../harness/observer.mjs'
 import { alice, bob } from '../../harness/entity-route.mjs'
+import { registrations } from '../../harness/observer.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
 const form = [400, INVALID, SCHEMA]

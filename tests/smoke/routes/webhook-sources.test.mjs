@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { alice, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
 import { ISO, UUID } from '../../harness/like.mjs'
 import { registrations } from '../../harness/observer.mjs'
-import { alice, ended, entities, nowhere, principals, stranger } from '../../harness/entity-route.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 import { catalogue, sourced } from '../../harness/webhook-catalogue.mjs'
 import { world } from '../../harness/world.mjs'
