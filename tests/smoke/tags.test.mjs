@@ -58,6 +58,16 @@ test('what changes nothing is no event, and has no txid', async (t) => {
   assert.deepEqual(await events(), [])
 })
 
+test('tags that are set all at once are told in the order in which they were set', async (t) => {
+  const { w, url, set, events } = await tagged(t)
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => set('k', String(n))))
+  const inOrder = answers.map(({ json }) => [json.txid, json.tags.k]).sort(([a], [b]) => a - b)
+  const told = await events()
+  assert.deepEqual(told.map((event) => event.value.value), inOrder.map(([, value]) => value))
+  assert.deepEqual(told.map((event) => event.headers.operation), ['insert', ...Array(39).fill('update')])
+  assert.equal((await w.entity(url)).tags.k, told.at(-1).value.value)
+})
+
 test('a key may be anything that a path can say, a value any text', async (t) => {
   const { w, url, set, remove, events } = await tagged(t)
   for (const key of ['a/b', 'a b', 'ü', '%', '"', '__proto__', '10']) {

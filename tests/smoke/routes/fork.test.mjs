@@ -79,6 +79,8 @@ route('POST /_electric/entities/{type}/{id}/fork', {
     ['one that has a parent', { id: 'child' }, ...partial],
     ['one that has ended', { id: 'killed' }, ...terminal('killed')],
     ['one above what has ended', { id: 'above' }, ...terminal('below')],
+    ['one that has a parent, in the past', { id: 'child', body: { fork_pointer: pointer } }, ...partial],
+    ['one that has ended, in the past', { id: 'killed', body: { fork_pointer: pointer } }, ...terminal('killed')],
     ['one that is at work', { id: 'busy' }, 409, 'FORK_WAIT_TIMEOUT', 'Timed out waiting for subtree to become idle'],
     ['a run that there never was', { id: 'parent', body: { anchor: 'latest_completed_run' } }, 400, INVALID, 'Source {parent}/main has no completed run to fork from'],
     ['an offset of no event', { id: 'e', body: { fork_pointer: { offset: nowhereAtAll, sub_offset: 1 } } }, 400, INVALID, `fork_pointer.offset (${nowhereAtAll}) does not match any event's Stream-Next-Offset on /{type}/e/main`],
