@@ -10,7 +10,7 @@
 //   })
 //
 // A request is `{ by, body, headers, query, …parameters of the path }`; `asks` is the one that is granted, and each row
-// says what it asks otherwise. Refusals stand in the order of the route's checks, and that is tested: of any two that can
+// says what it asks otherwise, of a body or a query that are objects member by member. Refusals stand in the order of the route's checks, and that is tested: of any two that can
 // be wrong with one request, the earlier is said. Whatever was refused has left no trace, so what is granted comes after.
 // `{word}` in a path, a body or a message is the request's or the scene's.
 import assert from 'node:assert/strict'
@@ -33,20 +33,21 @@ export function bodies(row, details) {
 }
 
 /**
- * Tests a route by its table. `refusals` are rows of `[what, asked, status, code, message, details?]`, `answers` of
- * `[what, asked, status, body?, check?]`, where a body is a pattern of `like`, and a check gets the answer and the scene.
+ * Tests a route by its table. `refusals` are rows of `[what, asked, status, code, message, details?]`, or of `[what, asked,
+ * status, body]` where a refusal has a form of its own; `answers` of `[what, asked, status, body?, check?]`, where a body is
+ * a text or a pattern of `like`, and a check gets the answer and the scene. `on` makes the world, and `encode` what is sent of a body.
  */
-export function route(name, { scene = async () => ({}), asks = {}, refusals = [], answers }) {
+export function route(name, { on = world, scene = async () => ({}), asks = {}, encode = (body) => body, refusals = [], answers }) {
   test(name, async (t) => {
-    const w = await world(t)
+    const w = await on(t)
     const values = { type: w.name, ...(await scene(w)) }
-    const ask = (asked) => send(w, name, values, asked)
+    const ask = ({ body, ...asked }) => send(w, name, values, { ...asked, body: encode(fill(body, { ...values, ...asked })) })
 
     for (const [n, [what, asked, ...want]] of refusals.entries()) {
       await t.test(`${name} refuses ${what}`, async () => {
         refused(await ask(combine(asks, asked)), want, { ...values, ...asked }, what)
         for (const [also, more, ...other] of refusals.slice(n + 1)) {
-          const both = want[2] !== other[2] && meet(asked, more)
+          const both = (want[1] !== other[1] || want[2] !== other[2]) && meet(asked, more)
           if (both) refused(await ask(combine(asks, both)), want.slice(0, 3), { ...values, ...both }, `${what}; and ${also}`)
         }
       })
@@ -55,9 +56,9 @@ export function route(name, { scene = async () => ({}), asks = {}, refusals = []
       await t.test(`${name} takes ${what}`, async () => {
         const answer = await ask(combine(asks, asked))
         assert.equal(answer.status, status, answer.text)
-        if (body === undefined) assert.equal(answer.text, '')
+        if (body === undefined || typeof body === 'string') assert.equal(answer.text, body ?? '')
         else like(answer.json, fill(body, { ...values, ...asked }))
-        if (body !== undefined) assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
+        if (typeof body === 'object') assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
         await check?.(answer, { w, ...values })
       })
     }
@@ -68,13 +69,21 @@ function send(w, name, values, { by, body, headers, query = '', ...params }) {
   const [method, path] = name.split(' ')
   const all = { ...values, ...params }
   const address = path.replace(/\{(\w+)\}/g, (_, word) => String(all[word] ?? assert.fail(`${name} has no ${word}`)))
-  return w.http(method, fill(address + query, all), { as: fill(by, all), body: fill(body, all), headers: fill(headers, all) })
+  return w.http(method, fill(address, all) + search(fill(query, all)), { as: fill(by, all), body, headers: fill(headers, all) })
+}
+
+/** What stands behind a path: a text as it is, or a member of an object for each of its values. */
+function search(query) {
+  if (!isObject(query)) return query
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))
+  return `?${new URLSearchParams(pairs.filter(([, value]) => value !== undefined))}`
 }
 
 function refused(answer, [status, code, message, details], values, what) {
   assert.equal(answer.status, status, `${what}: ${answer.status} ${answer.text}`)
   assert.equal(answer.headers['access-control-allow-origin'], '*', what)
   if (code === undefined) return assert.equal(answer.text, '', what)
+  if (typeof code === 'object') return assert.deepEqual(answer.json, code, what)
   assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8', what)
   const { error } = answer.json
   assert.equal(error.code, code, `${what}: ${answer.text}`)
@@ -99,7 +108,9 @@ function meet(one, other) {
 
 function combine(asks, asked) {
   const both = { ...asks, ...asked }
-  if (isObject(asks.body) && isObject(asked.body)) both.body = { ...asks.body, ...asked.body }
+  for (const name of ['body', 'query']) {
+    if (isObject(asks[name]) && isObject(asked[name])) both[name] = { ...asks[name], ...asked[name] }
+  }
   return both
 }
 

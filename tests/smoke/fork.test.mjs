@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { like, ISO, MS, OFFSET } from '../harness/like.mjs'
+import { like, ISO, OFFSET } from '../harness/like.mjs'
 import { change, everybody, finish, run, world } from '../harness/world.mjs'
 
 const INVALID = 'INVALID_REQUEST'
@@ -322,76 +322,6 @@ test('who waits at a point of the past waits for descendants', async (t) => {
   assert.deepEqual(error.details, { active: [below.entity] })
   await w.delete(`/_electric/entities${below.entity}`)
   await refuses(ask(url, { anchor }), 409, 'NOT_RUNNING', `Cannot fork terminal entity "${below.entity}"`)
-})
-
-test('what is wrong with a fork, and which of it is said first', async (t) => {
-  const { w, ask, refuses } = await forking(t)
-  const runner = await w.runner(`${w.name}-r`)
-  const { url } = await w.spawn(w.name, 'a')
-  const { url: child } = await w.spawn(w.name, 'b', { parent: url })
-  const { url: parent } = await w.spawn(w.name, 'p')
-  const { url: pinned } = await w.spawn(w.name, 'pinned', { dispatch_policy: runner.policy })
-  const { url: dead } = await w.spawn(w.name, 'dead')
-  const { url: orphan } = await w.spawn(w.name, 'orphan', { parent: dead })
-  await w.delete(`/_electric/entities${dead}`)
-  const fork_pointer = { offset: null, sub_offset: 1 }
-  const both = { fork_pointer, anchor: 'latest_completed_run' }
-  const wake = { subscriberUrl: parent, condition: 'runFinished' }
-  const eve = { as: 'user:eve' }
-  const none = `/${w.name}/none`
-
-  await refuses(ask(none, [1]), 404, 'NOT_FOUND', `Entity not found at ${none}`)
-  await refuses(ask('/nothing/none'), 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "nothing" not found')
-  for (const [body, at] of [
-    [[1], '/'],
-    [{ instance_id: 1 }, '/instance_id'],
-    [{ waitTimeoutMs: '1' }, '/waitTimeoutMs'],
-    [{ fork_pointer: 1 }, '/fork_pointer'],
-    [{ fork_pointer: { offset: null } }, '/fork_pointer'],
-    [{ fork_pointer: { offset: 1, sub_offset: 1 } }, '/fork_pointer/offset'],
-    [{ fork_pointer: { offset: null, sub_offset: null } }, '/fork_pointer/sub_offset'],
-    [{ anchor: 'head' }, '/anchor'],
-    [{ parent: 1 }, '/parent'],
-    [{ wake: { subscriberUrl: parent } }, '/wake'],
-    [{ tags: { a: 1 } }, '/tags/a'],
-  ]) {
-    const answer = await ask(url, body, eve)
-    assert.equal(answer.status, 400, JSON.stringify(body))
-    assert.equal(answer.json.error.details[0].path, at, answer.text)
-  }
-  await refuses(ask(url, both, eve), 401, 'UNAUTHORIZED', `Principal is not allowed to fork ${url}`)
-  await refuses(ask(devLocal, both), 400, INVALID, 'Principal entities are built in and cannot be forked')
-  await refuses(ask(pinned, both), 400, INVALID, 'fork_pointer and anchor are mutually exclusive')
-  for (const subject of ['user:eve', 'user:ann']) {
-    for (const [of, permission] of [[pinned, 'fork'], [url, 'fork']]) {
-      const grant = { permission, subject_kind: 'principal', subject_value: `/principal/${encodeURIComponent(subject)}` }
-      assert.equal((await w.post(`/_electric/entities${of}/grants`, grant)).status, 201)
-    }
-  }
-  await refuses(ask(pinned, { parent: none }, eve), 403, 'UNAUTHORIZED', 'Runner dispatch requires the authenticated owner')
-  for (const missing of [none, '']) await refuses(ask(url, { parent: missing, wake }), 404, 'NOT_FOUND', 'Parent entity not found')
-  await refuses(ask(url, { parent, wake }, eve), 401, 'UNAUTHORIZED', `Principal is not allowed to spawn children from ${parent}`)
-  await refuses(ask(child, { wake, waitTimeoutMs: -1 }), 400, INVALID, "wake requires parent (the fork's wake fires to its parent)")
-  await refuses(ask(child, { wake, parent: url, waitTimeoutMs: -1 }), 401, 'UNAUTHORIZED', 'wake.subscriberUrl must match parent')
-  for (const place of [{}, { fork_pointer }]) {
-    const body = { ...place, waitTimeoutMs: -1 }
-    await refuses(ask(child, body), 400, INVALID, 'waitTimeoutMs must be a non-negative number')
-    await refuses(ask(child, { ...place, instance_id: '' }), 400, INVALID, 'Only top-level entities can be forked')
-    await refuses(ask(dead, { ...place, instance_id: '' }), 409, 'NOT_RUNNING', `Cannot fork terminal entity "${dead}"`)
-  }
-  await refuses(ask(orphan), 400, INVALID, 'Only top-level entities can be forked')
-  for (const instance_id of ['', 'x/y', '/']) {
-    await refuses(ask(url, { instance_id }), 400, INVALID, 'Fork instance_id must not be empty or contain forward slashes')
-  }
-  for (const instance_id of ['..', '%2e', 'a?b', 'a#b', '*', 'a\\b', 'x'.repeat(2100)]) {
-    const answer = await ask(url, { instance_id })
-    assert.deepEqual([answer.status, answer.json.error.code], [400, INVALID], instance_id)
-  }
-  await refuses(ask(url, { instance_id: 'a' }), 409, 'DUPLICATE_URL', `Entity already exists at URL "${url}"`)
-  await w.delete(`/_electric/entities${child}`)
-  await refuses(ask(url), 409, 'NOT_RUNNING', `Cannot fork terminal entity "${child}"`)
-  const left = (await w.get(`/_electric/entities?type=${w.name}`)).json
-  assert.equal(left.length, 6, 'none of them left anything')
 })
 
 test('a fork is its forkers, and under no grant of its source', async (t) => {

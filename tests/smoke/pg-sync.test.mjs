@@ -80,28 +80,6 @@ test('a shape is asked with all that defines it, and with what the server knows 
   }
 })
 
-test('what is no shape is refused, and why', async (t) => {
-  const w = await world(t)
-  const shape = await w.shape()
-  const refuses = async (options, message) => {
-    const { status, json } = await register(w, options)
-    assert.deepEqual([status, json?.error?.code], [400, 'INVALID_REQUEST'], JSON.stringify(json))
-    assert.ok(json.error.message.includes(message), json.error.message)
-  }
-  await refuses({ url: ' ', table: '' }, 'pgSync url must be non-empty')
-  await refuses({ url: shape.url, table: ' ' }, 'pgSync table must be non-empty')
-  await refuses({ url: 'nowhere', table: 't' }, 'pgSync url "nowhere" is not a valid URL')
-  await refuses({ url: 'postgres://u:p@h/d', table: 't' }, 'not a database connection string')
-  await refuses({ url: 'http://10.0.0.1/v1/shape', table: 't' }, '10.0.0.1')
-  await refuses({ url: 'http://127.0.0.1:1/v1/shape', table: 't' }, 'pgSync source at http://127.0.0.1:1/v1/shape is unreachable: ')
-  shape.failOnce((response) => response.writeHead(500).end('oops'))
-  await refuses({ url: shape.url, table: 't' }, `pgSync source at ${shape.url} rejected the shape request (500): oops`)
-  shape.failOnce((response) => response.writeHead(200).end('<html>'))
-  await refuses({ url: shape.url, table: 't' }, 'responded but is not a shape log (missing electric-handle header)')
-  assert.equal((await register(w, undefined)).status, 400)
-  assert.equal((await w.get('/_electric/pg-sync/register')).status, 404)
-})
-
 test('a shape that fails is asked again from where the reading stands, and one that is gone from now on', async (t) => {
   const { w, shape, url, path, tells, told } = await following(t)
   shape.change('insert', { id: '1' })

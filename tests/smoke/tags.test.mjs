@@ -8,7 +8,6 @@ import { refuses } from '../harness/subscription.mjs'
 import { world } from '../harness/world.mjs'
 
 const INVALID = 'INVALID_REQUEST'
-const SCHEMA = 'Request body does not match API schema'
 
 async function tagged(t, tags = {}, { as } = {}) {
   const w = await world(t)
@@ -59,6 +58,19 @@ test('what changes nothing is no event, and has no txid', async (t) => {
   assert.deepEqual(await events(), [])
 })
 
+test('tags that are set all at once are told in the order in which they were set', async (t) => {
+  const { w, url, set, events } = await tagged(t)
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => set('k', String(n))))
+  const commits = new Map(answers.map(({ json }) => [json.tags.k, json.txid]))
+  const told = await events()
+  const inOrder = told.map((event) => commits.get(event.value.value))
+  assert.equal(commits.size, 40)
+  // Some may have been set in one commit.
+  assert.deepEqual(inOrder, inOrder.toSorted((a, b) => a - b))
+  assert.deepEqual(told.map((event) => event.headers.operation), ['insert', ...Array(39).fill('update')])
+  assert.equal((await w.entity(url)).tags.k, told.at(-1).value.value)
+})
+
 test('a key may be anything that a path can say, a value any text', async (t) => {
   const { w, url, set, remove, events } = await tagged(t)
   for (const key of ['a/b', 'a b', 'ü', '%', '"', '__proto__', '10']) {
@@ -67,50 +79,6 @@ test('a key may be anything that a path can say, a value any text', async (t) =>
     assert.equal((await events()).at(-1).key, key)
     assert.equal((await remove(key)).status, 200)
   }
-})
-
-test('members of the body that nobody knows are passed over', async (t) => {
-  const { w, path } = await tagged(t)
-  assert.equal((await w.post(path('k'), { value: 'v', more: 1 })).status, 200)
-})
-
-test('what is refused of a tag, and which refusal wins', async (t) => {
-  const { w, url, path, set, remove } = await tagged(t)
-  const dead = (await w.spawn(w.name, 'dead')).url
-  const read = (await w.spawn(w.name, 'read')).url
-  await w.delete(`/_electric/entities${dead}`)
-  await w.post('/_reveille/dev/lock', { entity: read, ms: 60_000 })
-  const long = 'x'.repeat(5_000)
-  const post = (of, body, as) => w.post(path('k', of), body, { as })
-  const eve = 'user:eve'
-  for (const [what, answer, status, code, message] of [
-    ['a type that nobody registered', await post('/no-such-type/e', '{', eve), 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', await post(`/${w.name}/nobody`, '{', eve), 404, 'NOT_FOUND', `Entity not found at /${w.name}/nobody`],
-    ['a body that is no JSON', await post(dead, '{', eve), 400, INVALID, 'Invalid JSON body'],
-    ['a body that is no object', await post(dead, '[]', eve), 400, INVALID, SCHEMA],
-    ['no value', await post(dead, {}, eve), 400, INVALID, SCHEMA],
-    ['a value that is no text', await post(dead, { value: 1 }, eve), 400, INVALID, SCHEMA],
-    ['null', await post(dead, { value: null }, eve), 400, INVALID, SCHEMA],
-    ['who may not write', await set('k', long, { of: dead, as: eve }), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
-    ['an entity at its end', await set('k', long, { of: dead }), 409, 'NOT_RUNNING', 'Entity is not accepting writes'],
-    ['an entity that a fork reads', await set('k', long, { of: read }), 409, 'FORK_IN_PROGRESS', 'Entity subtree is being forked'],
-    ['a value that is too long', await set('k', long), 400, INVALID, 'a tag\'s key and value are at most 4096 bytes long'],
-    ['nobody’s tag to take away', await remove('k', { of: `/${w.name}/nobody`, as: eve }), 404, 'NOT_FOUND'],
-    ['a stranger’s', await remove('k', { of: dead, as: eve }), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${dead}`],
-    ['of an entity at its end', await remove('k', { of: dead }), 409, 'NOT_RUNNING', 'Entity is not accepting writes'],
-    ['of an entity that a fork reads', await remove('k', { of: read }), 409, 'FORK_IN_PROGRESS', 'Entity subtree is being forked'],
-    ['a key with a broken escape', await w.post(`/_electric/entities${url}/tags/%zz`, { value: 'v' }), 400, INVALID],
-  ]) {
-    await t.test(what, () => refuses(answer, status, code, message))
-  }
-  for (const of of [url, dead, read]) assert.deepEqual((await w.entity(of)).tags, {})
-})
-
-test('what is wrong with a tag’s body is told', async (t) => {
-  const { w, path } = await tagged(t)
-  const details = async (body) => (await w.post(path('k'), body)).json.error.details
-  assert.deepEqual(await details({}), [{ path: '/', message: "must have required property 'value'" }])
-  assert.deepEqual(await details({ value: 1 }), [{ path: '/value', message: 'must be string' }])
 })
 
 test('a value of 4096 bytes is not too long, of 4097 it is: in bytes, not in letters', async (t) => {

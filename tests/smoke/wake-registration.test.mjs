@@ -47,17 +47,6 @@ test('a wake is unregistered by its manifest key, and only that one', async (t) 
   assert.equal(await wakes(), 3)
 })
 
-test('unregistering nothing in particular is refused, unregistering nothing at all is fine', async (t) => {
-  const { unregister } = await observed(t)
-  const answer = await unregister({})
-  assert.equal(answer.status, 400)
-  assert.deepEqual(answer.json.error, {
-    code: 'INVALID_WAKE_UNREGISTER',
-    message: 'sourceUrl or manifestKey is required',
-  })
-  assert.equal((await unregister({ manifestKey: 'never' })).status, 204)
-})
-
 test('the same registration twice wakes once', async (t) => {
   const { w, observer, work, wakes } = await observed(t)
   await w.observe(observer, work.entity, { on: 'change', collections: ['note', 'x'] })
@@ -74,45 +63,3 @@ test('of two registrations under one manifest key the last counts', async (t) =>
   const rows = await w.events(observer, 'wake')
   assert.deepEqual(rows.map((row) => row.value.changes[0].collection), ['note'])
 })
-
-test('a registration needs write on its subscriber and read on its source', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const hers = (await w.spawn(w.name, 'hers', {}, { as: 'user:alice' })).url
-  const his = (await w.spawn(w.name, 'his', {}, { as: 'user:bob' })).url
-  const register = (subscriberUrl, sourceUrl, as) =>
-    w.post('/_electric/wake', { subscriberUrl, sourceUrl, condition: 'runFinished' }, { as })
-  const attempts = [
-    [hers, hers, 'user:alice', 204],
-    [hers, his, 'user:alice', 401, `Principal is not allowed to read ${his}`],
-    [his, hers, 'user:alice', 401, `Principal is not allowed to write ${his}`],
-    [hers, his, 'system:framework', 204],
-    [hers, his, undefined, 204],
-  ]
-  for (const [subscriber, source, as, status, message] of attempts) {
-    const answer = await register(subscriber, source, as)
-    assert.equal(answer.status, status, answer.text)
-    if (message) assert.deepEqual(answer.json.error, { code: 'UNAUTHORIZED', message })
-  }
-  const answer = await w.post('/_electric/wake/unregister', { subscriberUrl: hers, sourceUrl: his }, { as: 'user:bob' })
-  assert.equal(answer.status, 401)
-})
-
-const invalid = [
-  ['nothing', {}],
-  ['no condition', { subscriberUrl: '/a/b', sourceUrl: '/a/c' }],
-  ['an unknown condition', { subscriberUrl: '/a/b', sourceUrl: '/a/c', condition: 'sometimes' }],
-  ['a condition on nothing', { subscriberUrl: '/a/b', sourceUrl: '/a/c', condition: { collections: [] } }],
-  ['collections that are no array', { subscriberUrl: '/a/b', sourceUrl: '/a/c', condition: { on: 'change', collections: 'x' } }],
-  ['an unknown operation', { subscriberUrl: '/a/b', sourceUrl: '/a/c', condition: { on: 'change', ops: ['upsert'] } }],
-  ['includeResponse that is no boolean', { subscriberUrl: '/a/b', sourceUrl: '/a/c', condition: 'runFinished', includeResponse: 1 }],
-]
-for (const [what, body] of invalid) {
-  test(`a registration is refused: ${what}`, async (t) => {
-    const w = await world(t)
-    const answer = await w.post('/_electric/wake', body)
-    assert.equal(answer.status, 400, answer.text)
-    assert.equal(answer.json.error.message, 'Request body does not match API schema')
-    assert.ok(answer.json.error.details.length > 0)
-  })
-}

@@ -1,49 +1,11 @@
 // Webhook sources: an entity subscribes to what comes by webhooks from elsewhere, as the host's catalogue has it, through
 // a filter and for a while if it likes. What comes is appended by whoever takes it in.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 
-import { startHost } from '../harness/host.mjs'
 import { changedKeys, coming, iso, manifestRow, refusals, registrationIds, registrations } from '../harness/observer.mjs'
+import { sourced } from '../harness/webhook-catalogue.mjs'
 import { change, world } from '../harness/world.mjs'
-
-const repo = {
-  key: 'repo', label: 'A repository', pathTemplate: 'repos/:owner/:repo', eventTypes: ['push', 'issues'],
-  paramsSchema: { type: 'object', required: ['repo'], properties: { owner: { type: 'string' }, repo: { type: 'string' } } },
-  filters: [
-    { key: 'pushes', label: 'Pushes', condition: { required: ['event_type'], properties: { event_type: { const: 'push' } } } },
-    { key: 'everything', label: 'Everything' },
-  ],
-}
-const source = (webhookKey, more) => ({
-  webhookKey, sourceType: 'webhook', endpointKey: webhookKey, status: 'active', label: webhookKey, agentVisible: true,
-  buckets: [repo], revision: 3, ...more,
-})
-const catalogue = [source('github', { endpointKey: 'gh' }), source('old', { status: 'revoked' }), source('hidden', { agentVisible: false })]
-
-let host
-/** A world on a server with the catalogue, which the tests of this file share. */
-async function sourced(t) {
-  host ??= start()
-  return world(t, { host: { url: (await host).url, dispose() {} } })
-}
-
-async function start() {
-  const directory = mkdtempSync(path.join(tmpdir(), 'reveille-sources-'))
-  const file = path.join(directory, 'sources.json')
-  writeFileSync(file, JSON.stringify(catalogue))
-  const started = await startHost({ args: ['--webhook-sources', file] })
-  return Object.assign(started, { forget: () => rmSync(directory, { recursive: true }) })
-}
-
-after(async () => {
-  const started = await host
-  await started?.dispose()
-  started?.forget()
-})
 
 const at = (url, id = 's') => `/_electric/entities${url}/webhook-source-subscriptions/${id}`
 const event = (key, event_type = 'push') => change('webhook_event', key, { key, body: '{}', event_type, endpoint_key: 'gh' })
@@ -56,21 +18,6 @@ async function subscribed(w, body, id = 'agent') {
   assert.equal(answer.status, 200, answer.text)
   return { url, txid: answer.json.txid, subscription: answer.json.subscription }
 }
-
-test('agents see the webhook sources that are active and shown to them', async (t) => {
-  const w = await sourced(t)
-  const { status, json } = await w.get('/_electric/webhook-sources')
-  assert.deepEqual([status, json], [200, { webhookSources: [catalogue[0]] }])
-})
-
-test('without a catalogue there are no webhook sources, and nothing to subscribe to', async (t) => {
-  const w = await world(t)
-  await w.type()
-  const { url } = await w.spawn(w.name, 'agent')
-  assert.deepEqual((await w.get('/_electric/webhook-sources')).json, { webhookSources: [] })
-  const { status, json } = await w.put(at(url), { webhookKey: 'github', lifetime: { kind: 'expires_at', at: 'never' } })
-  assert.deepEqual([status, json.error.code, json.error.message], [404, 'NOT_FOUND', 'No webhook source catalog is configured'])
-})
 
 test('a subscription is a row of the manifest, and what comes wakes who has it', async (t) => {
   const w = await sourced(t)
@@ -164,41 +111,6 @@ test('a subscription for a while ends by itself, and says so', async (t) => {
   await w.advance(0)
   await w.post(subscription.sourceUrl, event('for-others'))
   assert.deepEqual([await told(w, over.url), await registrations(w, over.url)], [[], []])
-})
-
-test('what a webhook source does not have is refused in the order of its checks', async (t) => {
-  const w = await sourced(t)
-  await w.type()
-  const { url } = await w.spawn(w.name, 'agent')
-  const refuses = async (body, status, message, { of = url, as } = {}) => {
-    const answer = await w.put(at(of), body, { as })
-    assert.deepEqual([answer.status, answer.json.error.message], [status, message])
-  }
-  const form = 'Request body does not match API schema'
-  const never = { kind: 'expires_at', at: 'never' }
-  await refuses({}, 404, `Entity not found at /${w.name}/nobody`, { of: `/${w.name}/nobody` })
-  await refuses({}, 400, form, { as: 'user:stranger' })
-  await refuses({ webhookKey: 'github', params: [] }, 400, form)
-  await refuses({ webhookKey: 'github', lifetime: { kind: 'forever' } }, 400, form)
-  await refuses({ webhookKey: 'github', lifetime: { kind: 'expires_at' } }, 400, form)
-  await refuses({ webhookKey: 'no' }, 401, `Principal is not allowed to write ${url}`, { as: 'user:stranger' })
-  await refuses({ webhookKey: 'no', lifetime: never }, 404, 'Webhook source "no" not found')
-  await refuses({ webhookKey: 'old', lifetime: never }, 400, 'Invalid expires_at lifetime timestamp')
-  await refuses({ webhookKey: 'old', bucketKey: 'no' }, 400, 'Webhook source "old" is not active')
-  await refuses({ webhookKey: 'hidden' }, 400, 'Webhook source "hidden" is not active')
-  await refuses({ webhookKey: 'github', bucketKey: 'no' }, 400, 'Unknown bucket "no" for webhook source "github"')
-  await refuses({ webhookKey: 'github', filterKey: 'pushes' }, 400, 'Unknown filter "pushes" for webhook source "github"')
-  const within = { webhookKey: 'github', bucketKey: 'repo' }
-  const mismatch = 'Bucket params do not match paramsSchema for "repo": '
-  await refuses({ ...within, params: { owner: 7 } }, 400, `${mismatch}/repo must have required property 'repo'; /owner must be string`)
-  await refuses({ ...within, params: { repo: 'r' } }, 400, 'Missing bucket parameter: owner')
-  await refuses({ ...within, params: { owner: '', repo: 'r' } }, 400, 'Bucket parameter "owner" must not be empty')
-  const unsafe = '[agent-runtime] webhook bucket must use non-empty URL-safe path segments'
-  await refuses({ ...within, params: { owner: 'a b', repo: 'r' } }, 400, unsafe)
-  assert.deepEqual(await w.events(url, 'manifest'), [], 'nothing was written')
-  await w.delete(`/_electric/entities${url}`)
-  const stopped = await w.put(at(url), { webhookKey: 'github' })
-  assert.deepEqual([stopped.status, stopped.json.error.code], [409, 'NOT_RUNNING'])
 })
 
 test('what comes by webhooks is written by the system alone, and read by those to whom the source is shown', async (t) => {

@@ -68,9 +68,10 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find_to_write(call)?;
+    let id = call.decoded("schedule")?;
     permission::check(tx, by, Permission::Schedule, &entity)?;
     principal::refuse(&entity, "unscheduled")?;
-    write_row(tx, by, &entity, &call.decoded("schedule")?, "delete", None)
+    write_row(tx, by, &entity, &id, "delete", None)
 }
 
 /// What a body asks for.

@@ -59,6 +59,9 @@ mod tests {
     fn hashes_of_the_specification() {
         for (text, hash) in [
             ("", "cbf29ce484222325"),
+            ("a", "af63dc4c8601ec8c"),
+            ("é", "af64644c8602d3a4"),
+            ("\u{1F600}", "e5e45a0a241b88d8"),
             ("{}", "08f44b07b5901a25"),
             (r#"{"project":"x","team":"core"}"#, "e4cb8bf40a74c5f8"),
             ("{\"k\":\"é€😀\"}", "b3b7c07cdf3bac5c"),

@@ -1,9 +1,9 @@
 // `POST …/collections/{collection}` (control plane, section 10.8). Refusals stand in the order of the checks.
 import assert from 'node:assert/strict'
 
+import { alice, nowhere, stranger } from '../../harness/entity-route.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
-const [alice, bob] = ['user:alice', 'user:bob']
 const NOT_RUNNING = ['NOT_RUNNING', 'Entity is not accepting writes']
 
 /** An entity of alice's whose type has collections, one that has been killed, and one that a fork has locked. */
@@ -29,16 +29,14 @@ route('POST /_electric/entities/{type}/{id}/collections/{collection}', {
   scene: collected,
   asks: { by: alice, body: { operation: 'insert', value: { a: 1 } } },
   refusals: [
-    ['a type that nobody registered', { type: 'no-such-type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', { id: 'none' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/none'],
-    ['a collection that is no text', { collection: '%ff' }, 400, INVALID, '`collection` in the path is not UTF-8 when percent-decoded'],
+    ...nowhere('collection'),
     ...bodies({ operation: undefined }, [{ path: '/', message: "must have required property 'operation'" }]),
     ['an operation that is none', { body: { operation: 'upsert' } }, 400, INVALID, SCHEMA],
     ['a key that is no text', { body: { key: 1 } }, 400, INVALID, SCHEMA, [{ path: '/key', message: 'must be string' }]],
     ['a value that is no object', { body: { value: [] } }, 400, INVALID, SCHEMA, [{ path: '/value', message: 'must be object' }]],
     ['null as a value', { body: { value: null } }, 400, INVALID, SCHEMA, [{ path: '/value', message: 'must be object' }]],
     ['a member more', { body: { type: 'x' } }, 400, INVALID, SCHEMA, [{ path: '/', message: 'must NOT have additional properties' }]],
-    ['who may not write', { by: bob }, 401, 'UNAUTHORIZED', 'Principal is not allowed to write /{type}/{id}'],
+    stranger('write'),
     ['a collection that is none', { collection: 'x%20y' }, 403, 'UNAUTHORIZED', 'Collection "x y" is not writable'],
     ['the event type instead of the collection', { collection: 'state:todos' }, 403, 'UNAUTHORIZED', 'Collection "state:todos" is not writable'],
     ['what is no member', { collection: '__proto__' }, 403, 'UNAUTHORIZED', 'Collection "__proto__" is not writable'],

@@ -1,10 +1,10 @@
 // `POST …/send` (control plane, section 10.6). Refusals stand in the order of the checks.
 import assert from 'node:assert/strict'
 
+import { alice, nowhere, stranger } from '../../harness/entity-route.mjs'
 import { UUID } from '../../harness/like.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
 
-const [alice, bob] = ['user:alice', 'user:bob']
 const other = '/principal/user%3Amallory'
 
 /** An entity of alice's that takes questions, one that has been killed and one that is stopping; and a principal. */
@@ -27,9 +27,7 @@ route('POST /_electric/entities/{type}/{id}/send', {
   scene: hers,
   asks: { by: alice, body: { payload: { text: 'x' } } },
   refusals: [
-    ['a type that nobody registered', { type: 'no-such-type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', { id: 'none' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/none'],
-    ['what names no principal', { type: 'principal', id: 'alice' }, 400, INVALID, 'Invalid principal identifier'],
+    ...nowhere(),
     ...bodies({ key: 5 }, [{ path: '/key', message: 'must be string' }]),
     ['a mode that is none', { body: { mode: 'loud' } }, 400, INVALID, SCHEMA, [
       ...Array(4).fill({ path: '/mode', message: 'must be equal to constant' }),
@@ -37,7 +35,7 @@ route('POST /_electric/entities/{type}/{id}/send', {
     ]],
     ['a delay that is no number', { body: { afterMs: '5' } }, 400, INVALID, SCHEMA, [{ path: '/afterMs', message: 'must be number' }]],
     ['a position that is no text', { body: { position: 1 } }, 400, INVALID, SCHEMA, [{ path: '/position', message: 'must be string' }]],
-    ['who may not', { by: bob }, 401, 'UNAUTHORIZED', 'Principal is not allowed to write /{type}/{id}'],
+    stranger('write'),
     ['another’s name', { body: { from: other } }, 400, INVALID, 'Request from must match Electric-Principal'],
     ['the caller’s key instead of its URL', { body: { from: alice } }, 400, INVALID, 'Request from must match Electric-Principal'],
     ['another principal’s name', { body: { from_principal: other } }, 400, INVALID, 'Request from_principal must match Electric-Principal'],

@@ -1,9 +1,8 @@
 // `POST …/signal` (control plane, sections 6.2 and 10.5). Refusals stand in the order of the checks; what each signal
 // does in each status is in tests/smoke/signal.test.mjs.
+import { alice, nowhere, stranger } from '../../harness/entity-route.mjs'
 import { like, MS } from '../../harness/like.mjs'
 import { bodies, INVALID, route, SCHEMA } from '../../harness/route.mjs'
-
-const [alice, bob] = ['user:alice', 'user:bob']
 
 /** An entity of alice's, and two at their end. */
 async function hers(w) {
@@ -21,9 +20,7 @@ route('POST /_electric/entities/{type}/{id}/signal', {
   scene: hers,
   asks: { by: alice, body: { signal: 'SIGUSR' } },
   refusals: [
-    ['a type that nobody registered', { type: 'no-such-type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
-    ['an entity that is not there', { id: 'none' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/none'],
-    ['what names no principal', { type: 'principal', id: 'alice' }, 400, INVALID, 'Invalid principal identifier'],
+    ...nowhere(),
     ...bodies({ signal: undefined }, [{ path: '/', message: "must have required property 'signal'" }]),
     ['a signal that is none', { body: { signal: 'SIGWINCH' } }, 400, INVALID, SCHEMA, [
       ...Array(7).fill({ path: '/signal', message: 'must be equal to constant' }),
@@ -31,7 +28,7 @@ route('POST /_electric/entities/{type}/{id}/signal', {
     ]],
     ['a signal in small letters', { body: { signal: 'sigkill' } }, 400, INVALID, SCHEMA],
     ['a reason that is no text', { body: { reason: null } }, 400, INVALID, SCHEMA, [{ path: '/reason', message: 'must be string' }]],
-    ['who may not', { by: bob }, 401, 'UNAUTHORIZED', 'Principal is not allowed to signal /{type}/{id}'],
+    stranger('signal'),
     ['a principal', { by: undefined, type: 'principal', id: '{me}' }, 400, INVALID, 'Principal entities are built in and cannot be signaled'],
     ['one that has stopped', { id: 'stopped' }, 409, 'INVALID_SIGNAL', 'Cannot signal a stopped entity'],
     ['one that was killed', { id: 'killed' }, 409, 'INVALID_SIGNAL', 'Cannot signal a killed entity'],

@@ -16,10 +16,11 @@ use crate::tenant::{Permission, permission};
 pub(crate) fn delete(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find_to_write(call)?;
+    let id = call.decoded("attachment")?;
     permission::check(tx, by, Permission::Write, &entity)?;
     principal::refuse(&entity, "stripped of attachments")?;
     check_open(&entity)?;
-    let place = Place::of(&entity, &call.decoded("attachment")?)?;
+    let place = Place::of(&entity, &id)?;
     let row = tx.attachment(entity.id, &place.name)?.ok_or(AttachmentNotFound)?;
     if row.astray {
         return Err(Astray.into());

@@ -22,8 +22,9 @@ failure! {
 pub(crate) fn download(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, by) = (call.store, call.by()?);
     let entity = find(call, read)?;
+    let id = call.decoded("attachment")?;
     permission::check(read, by, Permission::Read, &entity)?;
-    let place = Place::of(&entity, &call.decoded("attachment")?)?;
+    let place = Place::of(&entity, &id)?;
     let row = read.attachment(entity.id, &place.name)?.ok_or(AttachmentNotFound)?;
     if !row.complete {
         return Err(NotComplete.into());

@@ -28,8 +28,8 @@ pub(crate) fn upload(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find_to_write(call)?;
     permission::check(tx, by, Permission::Write, &entity)?;
-    let upload = Upload::of(call.request)?;
     principal::refuse(&entity, "given attachments")?;
+    let upload = Upload::of(call.request)?;
     check_open(&entity)?;
     let place = Place::of(&entity, &upload.id.clone().unwrap_or_else(|| tx.draw.uuid()))?;
     upload.check_lengths()?;

@@ -14,9 +14,9 @@ use crate::tenant::{Permission, permission};
 pub(crate) fn unobserve(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find_to_write(call)?;
+    let key = format!("source:pgSync:{}", call.decoded("reference")?);
     permission::check(tx, by, Permission::Write, &entity)?;
     principal::refuse(&entity, "unobserved a pg-sync source")?;
-    let key = format!("source:pgSync:{}", call.decoded("reference")?);
     let txid = manifest_row::write_row(tx, by, &entity, &key, "delete", None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }

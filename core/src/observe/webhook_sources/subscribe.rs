@@ -72,9 +72,9 @@ pub(crate) fn subscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 pub(crate) fn unsubscribe(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, by) = (call.store, call.by()?);
     let entity = find_to_write(call)?;
+    let key = key(&call.decoded("subscription")?);
     permission::check(tx, by, Permission::Write, &entity)?;
     principal::refuse(&entity, "unsubscribed from webhook sources")?;
-    let key = key(&call.decoded("subscription")?);
     let txid = manifest_row::write_row(tx, by, &entity, &key, "delete", None)?;
     Ok(Response::json(StatusCode::OK, &json!({ "txid": txid })).into())
 }
