@@ -1,7 +1,7 @@
 //! The cluster: one engine, everybody around it, and what they remember.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
@@ -10,11 +10,15 @@ use sha2::{Digest, Sha256};
 use super::super::world::{Got, World};
 use super::chains::{self, Chain};
 use super::dice::Dice;
+use super::files::File;
+use super::kinds::Kind;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
+use super::rights::Grant;
 use super::shapes::{self, Shape};
 use super::steps;
+use super::tables::{self, Dashboard};
 use super::watchers::{self, Watcher};
 use crate::dispatch::Budget;
 use crate::effect::EffectId;
@@ -42,6 +46,12 @@ pub(super) struct Cluster {
     pub(super) lost: Vec<Flight>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) registrations: Vec<Registration>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) files: Vec<File>,
+    pub(super) kinds: BTreeMap<&'static str, Kind>,
+    /// Types of which nobody can say what they are.
+    pub(super) unsure: BTreeSet<&'static str>,
+    pub(super) dashboards: Vec<Dashboard>,
     /// Whether causes may have run too deep, so that dispatches stand apart whatever the budget.
     pub(super) deep: bool,
     /// Commits that failed on purpose, since the engine was opened.
@@ -128,6 +138,11 @@ impl Cluster {
             lost: Vec::new(),
             delayed: Vec::new(),
             registrations: Vec::new(),
+            grants: Vec::new(),
+            files: Vec::new(),
+            kinds: BTreeMap::new(),
+            unsure: BTreeSet::new(),
+            dashboards: tables::dashboards(),
             deep: false,
             failed_commits: 0,
             full: false,
@@ -235,7 +250,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 27] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -257,4 +272,10 @@ const TABLES: [&str; 21] = [
     "SELECT * FROM member",
     "SELECT * FROM cron",
     "SELECT * FROM pg_sync",
+    "SELECT * FROM attachment",
+    "SELECT * FROM entity_type",
+    "SELECT * FROM type_grant",
+    "SELECT * FROM entity_grant",
+    "SELECT * FROM effective",
+    "SELECT * FROM change",
 ];

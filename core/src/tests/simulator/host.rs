@@ -6,7 +6,7 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, faults, members, shapes, watchers};
+use super::{agents, faults, members, rights, shapes, watchers};
 use crate::effect::{EffectId, Fetch};
 use crate::{Command, Effect, Entropy, Span, Time};
 
@@ -28,9 +28,20 @@ impl Op {
         settle: impl FnOnce(&mut Cluster, &Got) + 'static,
     ) -> Self {
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        Self::send(what, (method, path), headers, &body, settle)
+    }
+
+    /// The same with a body of any form.
+    pub(super) fn send(
+        what: impl Into<String>,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+        settle: impl FnOnce(&mut Cluster, &Got) + 'static,
+    ) -> Self {
         Self {
             what: what.into(),
-            command: World::command(method, path, headers, &body),
+            command: World::command(method, path, headers, body),
             settle: Box::new(|cluster, got| settle(cluster, &got.expect("an answer"))),
         }
     }
@@ -57,7 +68,7 @@ impl Cluster {
         self.turn(ops);
         for _ in 0..10_000 {
             let told = self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0;
-            if told && members::is_told(self) {
+            if told && members::is_told(self) && !self.spreads() {
                 return;
             }
             if !told {
@@ -127,6 +138,7 @@ impl Cluster {
         let late = format!("SELECT count(*) FROM subscription WHERE slowed_until <= {}", until.as_millis());
         assert_eq!(self.world.engine.sql().number(&late), 0, "a dispatch whose turn has come has not begun");
         members::check_sleep(self);
+        rights::check_ends(self);
     }
 
     /// Runs what is due until then, at its time or, where the host was late, now; and gives up on endpoints.

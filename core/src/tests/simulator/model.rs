@@ -1,5 +1,7 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
+use serde_json::Value as Json;
+
 use super::cluster::Cluster;
 use super::members::{self, Tags};
 use super::registrations::Change;
@@ -36,6 +38,10 @@ pub(super) struct Entity {
     pub(super) claims: Vec<(i64, Time)>,
     pub(super) allowance: Allowance,
     pub(super) tags: Tags,
+    /// Whom it is below.
+    pub(super) parent: Option<usize>,
+    /// What its messages were changed to, or that they were taken back.
+    pub(super) edits: Vec<Json>,
 }
 
 /// A wake row: whether it says that nothing came, and otherwise the changes that it carries, in order.

@@ -9,6 +9,7 @@ use super::host::Op;
 use super::members::{self, Tags};
 use super::model::{Allowance, Author, DELAY, Delayed, Entity, Target};
 use super::registrations::{Change, Condition, Registration, Terms};
+use super::rights;
 use crate::Span;
 use crate::entity::Status;
 use crate::limits::DEBOUNCE_BYTES;
@@ -48,7 +49,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
             return;
         }
         assert_eq!(got.status, 201, "{}", got.body);
-        born(c, &url, target, tags);
+        born(c, &url, target, tags, parent);
         if let Some(subscriber) = parent.filter(|_| waits) {
             let condition = Condition::RunFinished;
             Registration::new((subscriber, url), condition, key, terms, c.world.now).put(&mut c.registrations);
@@ -59,7 +60,7 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
-fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags) {
+fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags, parent: Option<usize>) {
     let allowance = Allowance::new(c.world.engine.config().wakes, c.world.now);
     c.entities.push(Entity {
         url: url.to_owned(),
@@ -78,7 +79,10 @@ fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags) {
         claims: Vec::new(),
         allowance,
         tags,
+        parent,
+        edits: Vec::new(),
     });
+    rights::inherit(c, c.entities.len() - 1);
     members::retagged(c, c.entities.len() - 1);
 }
 
