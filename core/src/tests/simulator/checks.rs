@@ -184,7 +184,7 @@ fn of_kind<'e>(events: &'e Json, kind: &'static str) -> impl Iterator<Item = &'e
     events.as_array().expect("a list").iter().filter(move |event| event["type"] == kind)
 }
 
-fn wake_row(event: &Json) -> Row {
+pub(super) fn wake_row(event: &Json) -> Row {
     let value = &event["value"];
     let change = |change: &Json| {
         let id = match change["collection"].as_str() {

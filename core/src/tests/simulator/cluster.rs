@@ -11,12 +11,14 @@ use super::super::world::{Got, World};
 use super::chains::{self, Chain};
 use super::dice::Dice;
 use super::files::File;
+use super::forks::Fork;
 use super::kinds::Kind;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
 use super::rights::Grant;
 use super::shapes::{self, Shape};
+use super::sources;
 use super::steps;
 use super::tables::{self, Dashboard};
 use super::watchers::{self, Watcher};
@@ -46,6 +48,10 @@ pub(super) struct Cluster {
     pub(super) lost: Vec<Flight>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) registrations: Vec<Registration>,
+    /// Forks that wait.
+    pub(super) waiting: Vec<Fork>,
+    /// Whether several are asked at once.
+    pub(super) together: bool,
     pub(super) grants: Vec<Grant>,
     pub(super) files: Vec<File>,
     pub(super) kinds: BTreeMap<&'static str, Kind>,
@@ -121,7 +127,8 @@ impl Cluster {
         let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 0]).expect("one"));
         let world = World::with_fetches(slots);
         let fan_out = dice.pick(&[FAN_OUT, FAN_OUT, 1, 2]).expect("one");
-        let config = Config { wakes, fan_out, ..world.engine.config().clone() };
+        let webhook_sources = Some(sources::catalogue());
+        let config = Config { wakes, fan_out, webhook_sources, ..world.engine.config().clone() };
         let mut cluster = Self {
             world: world.restart_as(config),
             dice,
@@ -138,6 +145,8 @@ impl Cluster {
             lost: Vec::new(),
             delayed: Vec::new(),
             registrations: Vec::new(),
+            waiting: Vec::new(),
+            together: false,
             grants: Vec::new(),
             files: Vec::new(),
             kinds: BTreeMap::new(),
@@ -180,6 +189,7 @@ impl Cluster {
         watchers::found(self);
         chains::found(self);
         shapes::found(self);
+        sources::found(self);
     }
 
     /// The types that there are, and who runs their entities.

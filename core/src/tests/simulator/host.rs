@@ -6,9 +6,9 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, faults, members, rights, shapes, watchers};
+use super::{agents, faults, forks, members, rights, shapes, watchers};
 use crate::effect::{EffectId, Fetch};
-use crate::{Command, Effect, Entropy, Span, Time};
+use crate::{Command, Effect, Entropy, Reply, Span, Ticket, Time, Turn};
 
 /// Something that is asked of the engine, and what its answer means.
 pub(super) struct Op {
@@ -44,6 +44,21 @@ impl Op {
             command: World::command(method, path, headers, body),
             settle: Box::new(|cluster, got| settle(cluster, &got.expect("an answer"))),
         }
+    }
+
+    /// The same of something that may have to wait for its answer.
+    pub(super) fn ask_for(
+        ticket: Ticket,
+        what: impl Into<String>,
+        (method, path): (&str, &str),
+        body: &Json,
+        settle: impl FnOnce(&mut Cluster, Option<Got>) + 'static,
+    ) -> Self {
+        let command = match World::command(method, path, &[], &body.to_string()) {
+            Command::Request { request, .. } => Command::Request { ticket, request },
+            other => other,
+        };
+        Self { what: what.into(), command, settle: Box::new(settle) }
     }
 
     pub(super) fn of(what: impl Into<String>, command: Command, settle: impl FnOnce(&mut Cluster) + 'static) -> Self {
@@ -83,6 +98,7 @@ impl Cluster {
     }
 
     fn turn(&mut self, ops: Vec<Op>) {
+        self.together = ops.len() > 1;
         let several = if ops.len() > 1 { " (together)" } else { "" };
         let (commands, rest): (Vec<_>, Vec<_>) = ops.into_iter().map(|op| (op.command, (op.what, op.settle))).unzip();
         let turns = self.world.batch(commands);
@@ -92,7 +108,10 @@ impl Cluster {
         members::remember_observers(self);
         for (mut turn, (what, settle)) in turns.into_iter().zip(rest) {
             let effects = std::mem::take(&mut turn.effects);
-            let answer = (!turn.replies.is_empty()).then(|| got(turn));
+            let replies = std::mem::take(&mut turn.replies);
+            let is_late = |(ticket, _): &(Ticket, Reply)| self.waiting.iter().any(|f| f.ticket == ticket.0);
+            let (late, mut own): (Vec<_>, Vec<_>) = replies.into_iter().partition(is_late);
+            let answer = own.pop().map(|reply| got(Turn { replies: vec![reply], ..Turn::default() }));
             let refused = answer.as_ref().is_some_and(|got| got.status == 503);
             let status = answer.as_ref().map_or(String::new(), |got| format!(" -> {} {}", got.status, got.code()));
             if !what.is_empty() {
@@ -108,7 +127,19 @@ impl Cluster {
                 continue;
             }
             settle(self, answer);
+            self.answer_late(late);
             self.sight_all(effects);
+        }
+    }
+
+    /// Forks that have waited are answered.
+    fn answer_late(&mut self, late: Vec<(Ticket, Reply)>) {
+        for (ticket, reply) in late {
+            let at = self.waiting.iter().position(|fork| fork.ticket == ticket.0).expect("it waits");
+            let fork = self.waiting.remove(at);
+            let got = got(Turn { replies: vec![(ticket, reply)], ..Turn::default() });
+            self.digest.update(format!("{} {:?} {}", got.status, got.headers, got.body));
+            forks::answered(self, &fork, &got, true);
         }
     }
 

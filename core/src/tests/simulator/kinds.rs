@@ -93,11 +93,11 @@ pub(super) fn check(c: &mut Cluster) {
         });
         let mut shown: BTreeMap<_, _> = shown.collect();
         shown.retain(|name, _| NAMES.contains(&name.as_str()) && !c.unsure.contains(name.as_str()));
-        let want = c.kinds.iter().filter(|(_, kind)| all || kind.open).map(|(name, kind)| {
-            let mut schemas = kind.schemas.clone();
-            schemas.sort();
-            ((*name).to_owned(), (schemas, Some(kind.revision)))
-        });
+        let want = c
+            .kinds
+            .iter()
+            .filter(|(_, kind)| all || kind.open)
+            .map(|(name, kind)| ((*name).to_owned(), (kind.schemas.clone(), Some(kind.revision))));
         assert_eq!(shown, want.collect(), "the types that {by} is shown");
     }
     let stray = "SELECT count(*) FROM type_grant WHERE type NOT IN (SELECT name FROM entity_type)";

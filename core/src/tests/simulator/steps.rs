@@ -4,8 +4,8 @@ use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
 use super::{
-    agents, chains, faults, files, kinds, manifests, members, operators, people, rights, runners, shapes, tables,
-    watchers,
+    agents, chains, faults, files, forks, kinds, manifests, members, operators, people, rights, runners, shapes,
+    sources, tables, watchers,
 };
 
 pub(super) struct Step {
@@ -22,7 +22,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 60] = [
+const STEPS: [Step; 64] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -63,6 +63,10 @@ const STEPS: [Step; 60] = [
     asks("revoke", 3, rights::revokes),
     asks("somebody looks", 3, rights::looks),
     asks("somebody sends", 2, rights::sends),
+    asks("fork", 6, forks::asks),
+    asks("subscribe to webhooks", 4, sources::subscribes),
+    asks("unsubscribe", 1, sources::unsubscribes),
+    asks("webhooks come", 6, sources::comes),
     asks("attach a file", 5, files::attaches),
     asks("delete a file", 4, files::deletes),
     asks("register a type", 2, kinds::registers),
