@@ -12,6 +12,7 @@ use super::chains::{self, Chain};
 use super::dice::Dice;
 use super::files::File;
 use super::forks::Fork;
+use super::heard::Heard;
 use super::kinds::Kind;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
@@ -67,7 +68,7 @@ pub(super) struct Cluster {
     /// How likely each step is.
     pub(super) weights: Vec<usize>,
     /// Each code with which the engine refused, and each step that was taken.
-    pub(super) heard: BTreeSet<String>,
+    pub(super) heard: Heard,
     numbers: u64,
     trail: Trail,
     pub(super) digest: Sha256,
@@ -156,7 +157,7 @@ impl Cluster {
             failed_commits: 0,
             full: false,
             weights: Vec::new(),
-            heard: BTreeSet::new(),
+            heard: Heard::default(),
             numbers: 0,
             trail,
             digest: Sha256::new(),
@@ -231,16 +232,31 @@ impl Cluster {
     }
 
     /// What everybody was told and all that is kept, in one number.
-    pub(super) fn fingerprint(&mut self) -> String {
-        for table in TABLES {
-            let digest = &mut self.digest;
+    pub(super) fn fingerprint(&self) -> String {
+        let mut digest = self.digest.clone();
+        self.take_down(&TABLES, &mut digest);
+        format!("{:x}", digest.finalize())
+    }
+
+    /// What each table holds, in a number each: but for the time, and for what is noted of those who came too late.
+    pub(super) fn kept(&self) -> Vec<(&'static str, String)> {
+        let noted = |table: &&&str| TIME_AND_NOTES.iter().any(|noted| table.ends_with(noted));
+        let kept = TABLES.iter().filter(|table| !noted(table)).map(|table| {
+            let mut digest = Sha256::new();
+            self.take_down(&[table], &mut digest);
+            (*table, format!("{:x}", digest.finalize()))
+        });
+        kept.collect()
+    }
+
+    fn take_down(&self, tables: &[&'static str], digest: &mut Sha256) {
+        for table in tables {
             let mut visit = |row: crate::store::Row<'_>| {
                 digest.update(format!("{row:?}"));
                 Ok(())
             };
             self.world.engine.sql().run(table, &[], &mut visit).expect("readable");
         }
-        format!("{:x}", self.digest.clone().finalize())
     }
 }
 
@@ -260,7 +276,9 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 27] = [
+const TIME_AND_NOTES: [&str; 3] = [" clock", " subscription", " journal"];
+
+const TABLES: [&str; 33] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -283,6 +301,12 @@ const TABLES: [&str; 27] = [
     "SELECT * FROM cron",
     "SELECT * FROM pg_sync",
     "SELECT * FROM attachment",
+    "SELECT * FROM child",
+    "SELECT * FROM owned",
+    "SELECT * FROM producer",
+    "SELECT * FROM run",
+    "SELECT * FROM shared_state",
+    "SELECT * FROM awaited",
     "SELECT * FROM entity_type",
     "SELECT * FROM type_grant",
     "SELECT * FROM entity_grant",

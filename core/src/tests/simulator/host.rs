@@ -80,7 +80,14 @@ impl Cluster {
     /// Runs operations in one batch, takes their answers in order, and sees to it that all are told whom they concern; the
     /// server may go down meanwhile.
     pub(super) fn run(&mut self, ops: Vec<Op>) {
-        self.turn(ops);
+        let alone = ops.len() == 1 && ops[0].is_request() && self.dice.percent(10);
+        let before = alone.then(|| (self.kept(), self.world.engine.next_deadline().expect("readable")));
+        let refused = self.turn(ops);
+        if let Some((before, _)) = before.filter(|(_, due)| refused && due.is_none_or(|due| due > self.world.now)) {
+            let differ = self.kept().into_iter().zip(before).find(|(now, then)| now != then);
+            assert!(differ.is_none(), "what was refused has left a trace: {differ:?}");
+            self.heard.insert("a refusal left no trace".to_owned());
+        }
         for _ in 0..10_000 {
             let told = self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0;
             if told && members::is_told(self) && !self.spreads() {
@@ -97,7 +104,9 @@ impl Cluster {
         panic!("an append is told for ever");
     }
 
-    fn turn(&mut self, ops: Vec<Op>) {
+    /// One batch. Says whether the last of it was refused.
+    fn turn(&mut self, ops: Vec<Op>) -> bool {
+        let mut was_refused = false;
         self.together = ops.len() > 1;
         let several = if ops.len() > 1 { " (together)" } else { "" };
         let (commands, rest): (Vec<_>, Vec<_>) = ops.into_iter().map(|op| (op.command, (op.what, op.settle))).unzip();
@@ -112,6 +121,7 @@ impl Cluster {
             let is_late = |(ticket, _): &(Ticket, Reply)| self.waiting.iter().any(|f| f.ticket == ticket.0);
             let (late, mut own): (Vec<_>, Vec<_>) = replies.into_iter().partition(is_late);
             let answer = own.pop().map(|reply| got(Turn { replies: vec![reply], ..Turn::default() }));
+            was_refused = answer.as_ref().is_some_and(|got| got.status >= 400);
             let refused = answer.as_ref().is_some_and(|got| got.status == 503);
             let status = answer.as_ref().map_or(String::new(), |got| format!(" -> {} {}", got.status, got.code()));
             if !what.is_empty() {
@@ -130,6 +140,7 @@ impl Cluster {
             self.answer_late(late);
             self.sight_all(effects);
         }
+        was_refused
     }
 
     /// Forks that have waited are answered.
@@ -170,6 +181,8 @@ impl Cluster {
         assert_eq!(self.world.engine.sql().number(&late), 0, "a dispatch whose turn has come has not begun");
         members::check_sleep(self);
         rights::check_ends(self);
+        let late = self.waiting.iter().find(|fork| fork.deadline <= until);
+        assert!(late.is_none(), "a fork waits for longer than it was to");
     }
 
     /// Runs what is due until then, at its time or, where the host was late, now; and gives up on endpoints.
