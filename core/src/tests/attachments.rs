@@ -110,3 +110,21 @@ fn a_stream_that_stood_there_before_is_not_served_and_gives_way() {
     assert_eq!(attach(&mut w, "a", "new").status, 201);
     assert_eq!(download(&mut w, "a").body, "new");
 }
+
+/// The bytes that came later under the same id were given to the fork, whose manifest told of others.
+#[test]
+fn a_fork_of_the_past_has_no_file_that_came_later_under_an_id() {
+    let mut w = spawned();
+    assert_eq!(attach(&mut w, "a", "old").status, 201);
+    let events = w.get("/t/a/main").json().as_array().map_or(0, Vec::len);
+    assert_eq!(w.ask("DELETE", "/_electric/entities/t/a/attachments/a", &[], &Json::Null).status, 200);
+    assert_eq!(attach(&mut w, "a", "new").status, 201);
+    for (id, from, bytes) in
+        [("past", json!({ "offset": null, "sub_offset": events }), None), ("now", Json::Null, Some("new"))]
+    {
+        let forked = w.post("/_electric/entities/t/a/fork", &json!({ "instance_id": id, "fork_pointer": from }));
+        assert_eq!(forked.status, 201, "{}", forked.body);
+        let got = w.get(&format!("/_electric/entities/t/{id}/attachments/a"));
+        assert_eq!((got.status == 200).then_some(&*got.body), bytes, "{id}");
+    }
+}

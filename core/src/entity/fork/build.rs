@@ -51,7 +51,8 @@ pub(super) fn build(
 
     let mut copies = Vec::with_capacity(members.len());
     for (n, ((source, stream), told)) in members.into_iter().zip(streams).zip(told).enumerate() {
-        let root = Root { ask, parent };
+        let now = at(n).map(|_| Told::of(tx, &stream, None)).transpose()?;
+        let root = Root { ask, parent, now };
         copies.push(copy_entity(tx, by, &names, source, stream, told, (n == 0).then_some(&root), at(n))?);
     }
     copy_states(tx, &names)?;
@@ -82,6 +83,8 @@ struct Forked<'a> {
 struct Root<'a> {
     ask: &'a Ask,
     parent: Option<&'a EntityRow>,
+    /// What its source says at its end, when the fork branches off before.
+    now: Option<Told>,
 }
 
 /// Refuses to copy more streams than fit into one transaction.
@@ -135,7 +138,8 @@ fn copy_entity(
     }
     save::announce(tx, &entity)?;
     principal::has_come(tx, &entity, &mut stream)?;
-    for key in told.manifests.keys() {
+    let now = root.and_then(|root| root.now.as_ref());
+    for key in told.manifests.keys().filter(|key| now.is_none_or(|now| told.has_same_file(now, key))) {
         attachments::copy(tx, &source, &entity, key)?;
     }
     Ok(Copy { source, entity, stream, told })

@@ -10,6 +10,7 @@ use super::members;
 use super::model::{Row, Target};
 use super::shapes;
 use super::watchers;
+use super::{files, kinds, rights, tables};
 use crate::Time;
 use crate::entity::Status;
 
@@ -71,6 +72,7 @@ pub(super) fn check(c: &mut Cluster) {
     assert_eq!(seen.len(), c.entities.len(), "every entity is there");
     watchers::check(c);
     chains::check(c);
+    rights::check(c);
     let counts = c.world.engine.counts();
     assert_eq!((counts.panics, counts.timer_failures), (0, 0));
     assert_eq!(counts.failed_commits, c.failed_commits);
@@ -129,6 +131,10 @@ pub(super) fn check_streams(c: &mut Cluster) {
     }
     chains::check_streams(c);
     shapes::check(c);
+    files::check(c);
+    kinds::check(c);
+    tables::check(c);
+    rights::check_seen(c);
     if c.dice.percent(50) {
         members::check(c);
     }
@@ -141,7 +147,10 @@ fn check_stream(c: &mut Cluster, entity: usize) {
     let events = c.read(&format!("{url}/main")).json();
     let of = |kind: &'static str| of_kind(&events, kind);
     let it = &c.entities[entity];
-    let mut inbox: Vec<u64> = of("inbox").map(|e| e["value"]["payload"].as_u64().expect("a number")).collect();
+    let sent = of("inbox").filter(|e| e["headers"]["operation"] == "insert");
+    let edited = of("inbox").filter(|e| e["headers"]["operation"] != "insert").map(|e| e["value"]["payload"].clone());
+    assert_eq!(edited.collect::<Vec<_>>(), it.edits, "how messages of {url} were edited");
+    let mut inbox: Vec<u64> = sent.map(|e| e["value"]["payload"].as_u64().expect("a number")).collect();
     let mut want = it.inbox.clone();
     inbox.sort_unstable();
     want.sort_unstable();
@@ -175,7 +184,7 @@ fn of_kind<'e>(events: &'e Json, kind: &'static str) -> impl Iterator<Item = &'e
     events.as_array().expect("a list").iter().filter(move |event| event["type"] == kind)
 }
 
-fn wake_row(event: &Json) -> Row {
+pub(super) fn wake_row(event: &Json) -> Row {
     let value = &event["value"];
     let change = |change: &Json| {
         let id = match change["collection"].as_str() {

@@ -1,7 +1,7 @@
 //! The cluster: one engine, everybody around it, and what they remember.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
@@ -10,11 +10,18 @@ use sha2::{Digest, Sha256};
 use super::super::world::{Got, World};
 use super::chains::{self, Chain};
 use super::dice::Dice;
+use super::files::File;
+use super::forks::Fork;
+use super::heard::Heard;
+use super::kinds::Kind;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
 use super::registrations::Registration;
+use super::rights::Grant;
 use super::shapes::{self, Shape};
+use super::sources;
 use super::steps;
+use super::tables::{self, Dashboard};
 use super::watchers::{self, Watcher};
 use crate::dispatch::Budget;
 use crate::effect::EffectId;
@@ -42,6 +49,16 @@ pub(super) struct Cluster {
     pub(super) lost: Vec<Flight>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) registrations: Vec<Registration>,
+    /// Forks that wait.
+    pub(super) waiting: Vec<Fork>,
+    /// Whether several are asked at once.
+    pub(super) together: bool,
+    pub(super) grants: Vec<Grant>,
+    pub(super) files: Vec<File>,
+    pub(super) kinds: BTreeMap<&'static str, Kind>,
+    /// Types of which nobody can say what they are.
+    pub(super) unsure: BTreeSet<&'static str>,
+    pub(super) dashboards: Vec<Dashboard>,
     /// Whether causes may have run too deep, so that dispatches stand apart whatever the budget.
     pub(super) deep: bool,
     /// Commits that failed on purpose, since the engine was opened.
@@ -51,7 +68,7 @@ pub(super) struct Cluster {
     /// How likely each step is.
     pub(super) weights: Vec<usize>,
     /// Each code with which the engine refused, and each step that was taken.
-    pub(super) heard: BTreeSet<String>,
+    pub(super) heard: Heard,
     numbers: u64,
     trail: Trail,
     pub(super) digest: Sha256,
@@ -111,7 +128,8 @@ impl Cluster {
         let wakes = Budget::a_minute(dice.pick(&[60, 6, 1, 0]).expect("one"));
         let world = World::with_fetches(slots);
         let fan_out = dice.pick(&[FAN_OUT, FAN_OUT, 1, 2]).expect("one");
-        let config = Config { wakes, fan_out, ..world.engine.config().clone() };
+        let webhook_sources = Some(sources::catalogue());
+        let config = Config { wakes, fan_out, webhook_sources, ..world.engine.config().clone() };
         let mut cluster = Self {
             world: world.restart_as(config),
             dice,
@@ -128,11 +146,18 @@ impl Cluster {
             lost: Vec::new(),
             delayed: Vec::new(),
             registrations: Vec::new(),
+            waiting: Vec::new(),
+            together: false,
+            grants: Vec::new(),
+            files: Vec::new(),
+            kinds: BTreeMap::new(),
+            unsure: BTreeSet::new(),
+            dashboards: tables::dashboards(),
             deep: false,
             failed_commits: 0,
             full: false,
             weights: Vec::new(),
-            heard: BTreeSet::new(),
+            heard: Heard::default(),
             numbers: 0,
             trail,
             digest: Sha256::new(),
@@ -165,6 +190,7 @@ impl Cluster {
         watchers::found(self);
         chains::found(self);
         shapes::found(self);
+        sources::found(self);
     }
 
     /// The types that there are, and who runs their entities.
@@ -206,16 +232,31 @@ impl Cluster {
     }
 
     /// What everybody was told and all that is kept, in one number.
-    pub(super) fn fingerprint(&mut self) -> String {
-        for table in TABLES {
-            let digest = &mut self.digest;
+    pub(super) fn fingerprint(&self) -> String {
+        let mut digest = self.digest.clone();
+        self.take_down(&TABLES, &mut digest);
+        format!("{:x}", digest.finalize())
+    }
+
+    /// What each table holds, in a number each: but for the time, and for what is noted of those who came too late.
+    pub(super) fn kept(&self) -> Vec<(&'static str, String)> {
+        let noted = |table: &&&str| TIME_AND_NOTES.iter().any(|noted| table.ends_with(noted));
+        let kept = TABLES.iter().filter(|table| !noted(table)).map(|table| {
+            let mut digest = Sha256::new();
+            self.take_down(&[table], &mut digest);
+            (*table, format!("{:x}", digest.finalize()))
+        });
+        kept.collect()
+    }
+
+    fn take_down(&self, tables: &[&'static str], digest: &mut Sha256) {
+        for table in tables {
             let mut visit = |row: crate::store::Row<'_>| {
                 digest.update(format!("{row:?}"));
                 Ok(())
             };
             self.world.engine.sql().run(table, &[], &mut visit).expect("readable");
         }
-        format!("{:x}", self.digest.clone().finalize())
     }
 }
 
@@ -235,7 +276,9 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TABLES: [&str; 21] = [
+const TIME_AND_NOTES: [&str; 3] = [" clock", " subscription", " journal"];
+
+const TABLES: [&str; 33] = [
     "SELECT * FROM clock",
     "SELECT * FROM stream",
     "SELECT * FROM entry",
@@ -257,4 +300,16 @@ const TABLES: [&str; 21] = [
     "SELECT * FROM member",
     "SELECT * FROM cron",
     "SELECT * FROM pg_sync",
+    "SELECT * FROM attachment",
+    "SELECT * FROM child",
+    "SELECT * FROM owned",
+    "SELECT * FROM producer",
+    "SELECT * FROM run",
+    "SELECT * FROM shared_state",
+    "SELECT * FROM awaited",
+    "SELECT * FROM entity_type",
+    "SELECT * FROM type_grant",
+    "SELECT * FROM entity_grant",
+    "SELECT * FROM effective",
+    "SELECT * FROM change",
 ];

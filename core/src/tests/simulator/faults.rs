@@ -40,6 +40,7 @@ pub(super) fn crash(c: &mut Cluster) {
     let world = std::mem::replace(&mut c.world, World::new());
     c.world = world.restart();
     shapes::crash(c);
+    c.waiting.clear();
     c.lost.append(&mut c.flights);
     c.lost.append(&mut c.hung);
     c.failed_commits = 0;

@@ -6,9 +6,9 @@ use sha2::Digest;
 
 use super::super::world::{Got, World, got};
 use super::cluster::{Cluster, Flight, Whom};
-use super::{agents, faults, members, shapes, watchers};
+use super::{agents, faults, forks, members, rights, shapes, watchers};
 use crate::effect::{EffectId, Fetch};
-use crate::{Command, Effect, Entropy, Span, Time};
+use crate::{Command, Effect, Entropy, Reply, Span, Ticket, Time, Turn};
 
 /// Something that is asked of the engine, and what its answer means.
 pub(super) struct Op {
@@ -28,11 +28,37 @@ impl Op {
         settle: impl FnOnce(&mut Cluster, &Got) + 'static,
     ) -> Self {
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        Self::send(what, (method, path), headers, &body, settle)
+    }
+
+    /// The same with a body of any form.
+    pub(super) fn send(
+        what: impl Into<String>,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+        settle: impl FnOnce(&mut Cluster, &Got) + 'static,
+    ) -> Self {
         Self {
             what: what.into(),
-            command: World::command(method, path, headers, &body),
+            command: World::command(method, path, headers, body),
             settle: Box::new(|cluster, got| settle(cluster, &got.expect("an answer"))),
         }
+    }
+
+    /// The same of something that may have to wait for its answer.
+    pub(super) fn ask_for(
+        ticket: Ticket,
+        what: impl Into<String>,
+        (method, path): (&str, &str),
+        body: &Json,
+        settle: impl FnOnce(&mut Cluster, Option<Got>) + 'static,
+    ) -> Self {
+        let command = match World::command(method, path, &[], &body.to_string()) {
+            Command::Request { request, .. } => Command::Request { ticket, request },
+            other => other,
+        };
+        Self { what: what.into(), command, settle: Box::new(settle) }
     }
 
     pub(super) fn of(what: impl Into<String>, command: Command, settle: impl FnOnce(&mut Cluster) + 'static) -> Self {
@@ -54,10 +80,17 @@ impl Cluster {
     /// Runs operations in one batch, takes their answers in order, and sees to it that all are told whom they concern; the
     /// server may go down meanwhile.
     pub(super) fn run(&mut self, ops: Vec<Op>) {
-        self.turn(ops);
+        let alone = ops.len() == 1 && ops[0].is_request() && self.dice.percent(10);
+        let before = alone.then(|| (self.kept(), self.world.engine.next_deadline().expect("readable")));
+        let refused = self.turn(ops);
+        if let Some((before, _)) = before.filter(|(_, due)| refused && due.is_none_or(|due| due > self.world.now)) {
+            let differ = self.kept().into_iter().zip(before).find(|(now, then)| now != then);
+            assert!(differ.is_none(), "what was refused has left a trace: {differ:?}");
+            self.heard.insert("a refusal left no trace".to_owned());
+        }
         for _ in 0..10_000 {
             let told = self.world.engine.sql().number("SELECT count(*) FROM fan_out") == 0;
-            if told && members::is_told(self) {
+            if told && members::is_told(self) && !self.spreads() {
                 return;
             }
             if !told {
@@ -71,7 +104,10 @@ impl Cluster {
         panic!("an append is told for ever");
     }
 
-    fn turn(&mut self, ops: Vec<Op>) {
+    /// One batch. Says whether the last of it was refused.
+    fn turn(&mut self, ops: Vec<Op>) -> bool {
+        let mut was_refused = false;
+        self.together = ops.len() > 1;
         let several = if ops.len() > 1 { " (together)" } else { "" };
         let (commands, rest): (Vec<_>, Vec<_>) = ops.into_iter().map(|op| (op.command, (op.what, op.settle))).unzip();
         let turns = self.world.batch(commands);
@@ -81,7 +117,11 @@ impl Cluster {
         members::remember_observers(self);
         for (mut turn, (what, settle)) in turns.into_iter().zip(rest) {
             let effects = std::mem::take(&mut turn.effects);
-            let answer = (!turn.replies.is_empty()).then(|| got(turn));
+            let replies = std::mem::take(&mut turn.replies);
+            let is_late = |(ticket, _): &(Ticket, Reply)| self.waiting.iter().any(|f| f.ticket == ticket.0);
+            let (late, mut own): (Vec<_>, Vec<_>) = replies.into_iter().partition(is_late);
+            let answer = own.pop().map(|reply| got(Turn { replies: vec![reply], ..Turn::default() }));
+            was_refused = answer.as_ref().is_some_and(|got| got.status >= 400);
             let refused = answer.as_ref().is_some_and(|got| got.status == 503);
             let status = answer.as_ref().map_or(String::new(), |got| format!(" -> {} {}", got.status, got.code()));
             if !what.is_empty() {
@@ -97,7 +137,20 @@ impl Cluster {
                 continue;
             }
             settle(self, answer);
+            self.answer_late(late);
             self.sight_all(effects);
+        }
+        was_refused
+    }
+
+    /// Forks that have waited are answered.
+    fn answer_late(&mut self, late: Vec<(Ticket, Reply)>) {
+        for (ticket, reply) in late {
+            let at = self.waiting.iter().position(|fork| fork.ticket == ticket.0).expect("it waits");
+            let fork = self.waiting.remove(at);
+            let got = got(Turn { replies: vec![(ticket, reply)], ..Turn::default() });
+            self.digest.update(format!("{} {:?} {}", got.status, got.headers, got.body));
+            forks::answered(self, &fork, &got, true);
         }
     }
 
@@ -127,6 +180,9 @@ impl Cluster {
         let late = format!("SELECT count(*) FROM subscription WHERE slowed_until <= {}", until.as_millis());
         assert_eq!(self.world.engine.sql().number(&late), 0, "a dispatch whose turn has come has not begun");
         members::check_sleep(self);
+        rights::check_ends(self);
+        let late = self.waiting.iter().find(|fork| fork.deadline <= until);
+        assert!(late.is_none(), "a fork waits for longer than it was to");
     }
 
     /// Runs what is due until then, at its time or, where the host was late, now; and gives up on endpoints.

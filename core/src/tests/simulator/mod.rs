@@ -5,7 +5,8 @@
 //! everything that must always hold is looked at. At the end faults stop, and nothing may have been lost.
 //!
 //! `REVEILLE_SEEDS=1000` asks for more seeds, `REVEILLE_SEED=7` for one, `REVEILLE_STEPS` for another length,
-//! `REVEILLE_TRAIL` for more of the steps that led to a failure. Another operation is a row of [`steps`] and a function.
+//! `REVEILLE_TRAIL` for more of the steps that led to a failure, `REVEILLE_COUNTS=1` (and `--nocapture`) for how often
+//! each thing was met. Another operation is a row of [`steps`] and a function.
 
 #![allow(clippy::panic, reason = "a history that went wrong has nothing to give back")]
 
@@ -15,7 +16,11 @@ mod checks;
 mod cluster;
 mod dice;
 mod faults;
+mod files;
+mod forks;
+mod heard;
 mod host;
+mod kinds;
 mod manifests;
 mod members;
 mod model;
@@ -23,21 +28,25 @@ mod operators;
 mod people;
 mod registrations;
 mod rest;
+mod rights;
+mod rows;
 mod runners;
 mod shapes;
+mod sources;
 mod steps;
 mod stories;
+mod tables;
 mod told;
 mod watchers;
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use cluster::{Cluster, Trail};
+use heard::Heard;
 
 /// The history of a seed: what was met in it, and all of it in one number.
 struct History {
-    heard: BTreeSet<String>,
+    heard: Heard,
     fingerprint: String,
 }
 
@@ -76,6 +85,9 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
     }
     let seeds = asked("REVEILLE_SEEDS").unwrap_or(SEEDS);
     let heard = live_all(seeds);
+    if asked("REVEILLE_COUNTS").is_some() {
+        println!("{}", heard.told());
+    }
     let refused = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
     let besides = ["DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED", "NOT_DEAD", "FORK_IN_PROGRESS"];
     let slow = [
@@ -97,6 +109,32 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "a chain ends",
         "a stream falls asleep",
         "a stream wakes",
+        "a fork: whole",
+        "a fork: at the latest run",
+        "a fork: at a place",
+        "a fork of a family",
+        "a fork waits",
+        "a fork has waited",
+        "a fork has waited too long",
+        "a fork is refused",
+        "a copy observes",
+        "a copy schedules",
+        "a copy has a file",
+        "a webhook source is observed",
+        "a subscription lapses",
+        "granted",
+        "revoked",
+        "somebody may look",
+        "somebody may write",
+        "somebody may not",
+        "a file is attached",
+        "a file is deleted",
+        "an id is used again",
+        "a type learns",
+        "a type goes",
+        "a message is edited",
+        "a dashboard goes on",
+        "a refusal left no trace",
     ];
     // What few histories meet is asked of many.
     let rare = ["an observer wakes a stream"].into_iter().filter(|_| seeds >= 4 * SEEDS);
@@ -114,12 +152,16 @@ fn one_seed_is_one_history() {
 
 /// Lives through the histories of all seeds, every other one in a thread of its own. Gives what was met in them.
 #[allow(clippy::disallowed_methods, reason = "histories know nothing of each other")]
-fn live_all(seeds: u64) -> BTreeSet<String> {
-    let live_some = |first| (first..=seeds).step_by(2).flat_map(|seed| live(seed).heard).collect::<BTreeSet<_>>();
+fn live_all(seeds: u64) -> Heard {
+    let live_some = |first| {
+        let mut heard = Heard::default();
+        (first..=seeds).step_by(2).for_each(|seed| heard.append(&live(seed).heard));
+        heard
+    };
     std::thread::scope(|scope| {
         let odd = scope.spawn(|| live_some(1));
         let mut heard = live_some(2);
-        heard.append(&mut odd.join().unwrap_or_else(|why| resume_unwind(why)));
+        heard.append(&odd.join().unwrap_or_else(|why| resume_unwind(why)));
         heard
     })
 }

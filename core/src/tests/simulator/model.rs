@@ -1,8 +1,11 @@
 //! What the cluster must be: entities as their histories say, written without a look at the engine.
 
+use serde_json::Value as Json;
+
 use super::cluster::Cluster;
 use super::members::{self, Tags};
 use super::registrations::Change;
+use super::sources;
 use crate::dispatch::Budget;
 use crate::entity::Status;
 use crate::limits::{DELIVERIES, FAN_OUT, FETCH_SLACK, FETCH_TIME, LEASE};
@@ -36,6 +39,10 @@ pub(super) struct Entity {
     pub(super) claims: Vec<(i64, Time)>,
     pub(super) allowance: Allowance,
     pub(super) tags: Tags,
+    /// Whom it is below.
+    pub(super) parent: Option<usize>,
+    /// What its messages were changed to, or that they were taken back.
+    pub(super) edits: Vec<Json>,
 }
 
 /// A wake row: whether it says that nothing came, and otherwise the changes that it carries, in order.
@@ -293,7 +300,9 @@ impl Cluster {
 
     /// A message comes, unless nobody takes it any more; and whoever scheduled it is told what became of it.
     fn come(&mut self, sent: &Delayed) {
-        if self.entities[sent.entity].accepts() {
+        // What a row schedules is sent once, though a copy's row schedules it, too.
+        let known = sent.of.is_some() && self.entities[sent.entity].inbox.contains(&sent.number);
+        if self.entities[sent.entity].accepts() && !known {
             self.arrive(sent.entity, sent.number, sent.waits);
         }
         if let Some((owner, id)) = sent.of
@@ -360,6 +369,14 @@ impl Cluster {
         self.delayed.sort_by_key(|d| (d.due, d.asked));
         loop {
             let sent = self.delayed.first().map(|d| d.due).filter(|due| *due <= now);
+            let others = sent.into_iter().chain(self.next_tick().map(|(due, _)| due)).min();
+            if let Some((due, _)) =
+                sources::next(self).filter(|(due, _)| *due <= now && others.is_none_or(|o| *due < o))
+            {
+                self.ring(due + Span::millis(1));
+                sources::lapse(self);
+                continue;
+            }
             match self.next_tick().filter(|(due, _)| *due <= now && sent.is_none_or(|sent| *due < sent)) {
                 Some((due, chain)) => {
                     self.ring(due + Span::millis(1));

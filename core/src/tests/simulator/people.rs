@@ -9,9 +9,10 @@ use super::host::Op;
 use super::members::{self, Tags};
 use super::model::{Allowance, Author, DELAY, Delayed, Entity, Target};
 use super::registrations::{Change, Condition, Registration, Terms};
-use crate::Span;
+use super::rights;
 use crate::entity::Status;
 use crate::limits::DEBOUNCE_BYTES;
+use crate::{Span, Time};
 
 /// A new entity, perhaps with a parent that waits for its runs, a first message, or a URL that is taken.
 pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
@@ -48,7 +49,8 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
             return;
         }
         assert_eq!(got.status, 201, "{}", got.body);
-        born(c, &url, target, tags);
+        born(c, &url, target, tags, parent);
+        rights::inherit(c, c.entities.len() - 1);
         if let Some(subscriber) = parent.filter(|_| waits) {
             let condition = Condition::RunFinished;
             Registration::new((subscriber, url), condition, key, terms, c.world.now).put(&mut c.registrations);
@@ -59,7 +61,8 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
     }))
 }
 
-fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags) {
+/// A new entity, and the copy of another.
+pub(super) fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags, parent: Option<usize>) {
     let allowance = Allowance::new(c.world.engine.config().wakes, c.world.now);
     c.entities.push(Entity {
         url: url.to_owned(),
@@ -78,6 +81,8 @@ fn born(c: &mut Cluster, url: &str, target: Target, tags: Tags) {
         claims: Vec::new(),
         allowance,
         tags,
+        parent,
+        edits: Vec::new(),
     });
     members::retagged(c, c.entities.len() - 1);
 }
@@ -271,9 +276,21 @@ pub(super) fn observes(
     key: String,
     terms: Terms,
 ) {
+    observes_until(c, (subscriber, source), condition, key, terms, None);
+}
+
+/// The same of one that ends by itself.
+pub(super) fn observes_until(
+    c: &mut Cluster,
+    (subscriber, source): (usize, String),
+    condition: Condition,
+    key: String,
+    terms: Terms,
+    until: Option<Time>,
+) {
     members::is_observed(c, &source);
     chains::is_observed(c, &source);
-    Registration::new((subscriber, source), condition, key, terms, c.world.now).put(&mut c.registrations);
+    Registration::new((subscriber, source), condition, key, terms, c.world.now).until(until).put(&mut c.registrations);
 }
 
 /// The stream of some chain.

@@ -14,6 +14,8 @@ pub(super) struct Registration {
     pub(super) condition: Condition,
     pub(super) key: String,
     pub(super) terms: Terms,
+    /// When it ends by itself.
+    pub(super) lapses: Option<Time>,
     /// When it is told that nothing came, unless something does.
     times_out: Option<Time>,
     gathered: Option<Gathered>,
@@ -26,6 +28,8 @@ pub(super) enum Condition {
     RunFinished,
     Change,
     Named(&'static str),
+    /// What a filter of a webhook source lets through.
+    Passed,
 }
 
 /// How it waits.
@@ -51,11 +55,13 @@ pub(super) struct Change {
     pub(super) finishes: bool,
     /// Whether it is too large to wait for more.
     pub(super) fat: bool,
+    /// Whether the filter of a webhook source lets it through.
+    pub(super) passes: bool,
 }
 
 impl Change {
     pub(super) fn of(kind: &'static str, id: &str) -> Self {
-        Self { kind, id: id.to_owned(), finishes: false, fat: false }
+        Self { kind, id: id.to_owned(), finishes: false, fat: false, passes: false }
     }
 }
 
@@ -68,7 +74,21 @@ impl Registration {
         now: Time,
     ) -> Self {
         let times_out = terms.timeout.map(|span| now + span);
-        Self { subscriber, source, condition, key, terms, times_out, gathered: None, alarms: BTreeSet::new() }
+        Self {
+            subscriber,
+            source,
+            condition,
+            key,
+            terms,
+            lapses: None,
+            times_out,
+            gathered: None,
+            alarms: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn until(self, lapses: Option<Time>) -> Self {
+        Self { lapses, ..self }
     }
 
     /// Puts it in its place among others (wake specification, section 1.1; the last write under a manifest key wins). What
@@ -76,7 +96,7 @@ impl Registration {
     pub(super) fn put(self, among: &mut Vec<Self>) {
         let alike = |r: &Self| r.source == self.source && r.condition == self.condition;
         let rivals = |r: &Self| r.subscriber == self.subscriber && r.key == self.key;
-        if among.iter().any(|r| rivals(r) && alike(r) && r.terms == self.terms) {
+        if among.iter().any(|r| rivals(r) && alike(r) && r.terms == self.terms && r.lapses == self.lapses) {
             return;
         }
         among.retain(|r| !rivals(r) || (self.key.is_empty() && !alike(r)));
@@ -127,6 +147,7 @@ impl Condition {
             Self::RunFinished => (change.finishes && !named_only).then_some("runs"),
             Self::Change => (!named_only).then_some(change.kind),
             Self::Named(kind) => (change.kind == kind).then_some(kind),
+            Self::Passed => change.passes.then_some("webhook_event"),
         };
         collection.map(|collection| format!("{collection} {}", change.id))
     }
@@ -136,6 +157,7 @@ impl Condition {
             Self::RunFinished => json!("runFinished"),
             Self::Change => json!({ "on": "change" }),
             Self::Named(kind) => json!({ "on": "change", "collections": [kind] }),
+            Self::Passed => unreachable!("a filter is not asked for by itself"),
         }
     }
 }

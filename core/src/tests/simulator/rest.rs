@@ -80,7 +80,7 @@ fn work(c: &mut Cluster) {
 
 fn is_quiet(c: &Cluster) -> bool {
     let owed = checks::find(c).iter().any(|row| is_owed(c, row));
-    c.flights.is_empty() && c.delayed.is_empty() && !owed && !c.is_slowed() && c.shape.is_read()
+    c.flights.is_empty() && c.waiting.is_empty() && c.delayed.is_empty() && !owed && !c.is_slowed() && c.shape.is_read()
 }
 
 /// Whether somebody still has to run an entity: it is held, or something is pending and somebody can be told.

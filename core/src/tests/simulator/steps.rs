@@ -3,7 +3,10 @@
 use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
-use super::{agents, chains, faults, manifests, members, operators, people, runners, shapes, watchers};
+use super::{
+    agents, chains, faults, files, forks, kinds, manifests, members, operators, people, rights, runners, shapes,
+    sources, tables, watchers,
+};
 
 pub(super) struct Step {
     name: &'static str,
@@ -19,7 +22,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 49] = [
+const STEPS: [Step; 64] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -56,12 +59,27 @@ const STEPS: [Step; 49] = [
     asks("unlock", 1, operators::unlocks),
     asks("revive", 2, operators::revives),
     asks("revive all", 1, operators::revives_all),
+    asks("grant", 6, rights::grants),
+    asks("revoke", 3, rights::revokes),
+    asks("somebody looks", 3, rights::looks),
+    asks("somebody sends", 2, rights::sends),
+    asks("fork", 6, forks::asks),
+    asks("subscribe to webhooks", 4, sources::subscribes),
+    asks("unsubscribe", 1, sources::unsubscribes),
+    asks("webhooks come", 6, sources::comes),
+    asks("attach a file", 5, files::attaches),
+    asks("delete a file", 4, files::deletes),
+    asks("register a type", 2, kinds::registers),
+    asks("amend a type", 2, kinds::amends),
+    asks("delete a type", 1, kinds::deletes),
+    asks("edit a message", 3, kinds::edits),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
     asks("the shape answers", 5, shapes::answers),
     asks("the shape answers too late", 1, shapes::answers_too_late),
     happens("the shape changes", 4, shapes::changes),
     happens("the shape rotates", 1, shapes::rotates),
+    happens("a dashboard looks", 4, tables::looks),
     happens("hang", 2, faults::hangs),
     happens("runner dies or returns", 2, runners::dies_or_returns),
     happens("a moment", 10, faults::a_moment_passes),
