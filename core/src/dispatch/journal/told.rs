@@ -146,7 +146,7 @@ impl View<'_> {
             ("last_released_at", at(ENDS)),
             ("last_completed_at", at(&["done"])),
             ("last_error", self.subscription.error.clone()),
-            ("updated_at", timestamp(self.subscription.at)),
+            ("updated_at", timestamp(self.updated_at())),
         ])
     }
 
@@ -220,8 +220,14 @@ impl View<'_> {
             ("lease_expires_at", held.and_then(|wake| wake.lease_until).and_then(timestamp)),
             ("released_at", ended.map(Step::at).and_then(timestamp)),
             ("acked_streams", acked),
-            ("updated_at", timestamp(self.subscription.at)),
+            ("updated_at", timestamp(self.updated_at())),
         ]))
+    }
+
+    /// When it last moved, or gave a sign of life. Whoever calls under a wake that is over moves nothing.
+    fn updated_at(&self) -> Time {
+        let step = self.newest.steps.iter().rev().find(|step| !step.is("fenced")).map(Step::at);
+        step.max(self.held().and_then(|wake| wake.heartbeat_at)).unwrap_or_default()
     }
 
     fn claimed_at(&self) -> Option<Time> {

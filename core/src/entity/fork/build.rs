@@ -8,7 +8,7 @@ use super::TooLarge;
 use super::ask::Ask;
 use super::ids::choose;
 use super::point::Point;
-use super::reading::{Sources, main};
+use super::reading::{Source, main};
 use super::reconcile::reconcile;
 use super::remap::Names;
 use super::replay::Told;
@@ -41,19 +41,16 @@ pub(super) fn build(
     ask: &Ask,
     parent: Option<&EntityRow>,
     members: Vec<EntityRow>,
-    sources: Sources,
+    sources: Vec<Source>,
     point: Option<&Point>,
 ) -> Result<Done, Error> {
-    let (streams, told): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
-    let at = |n: usize| point.filter(|_| n == 0);
-    let names = choose(tx, ask, &members, &told)?;
-    check_streams(&members[0], &names, &told)?;
+    let names = choose(tx, ask, &members, &sources)?;
+    check_streams(&members[0], &names, &sources)?;
 
     let mut copies = Vec::with_capacity(members.len());
-    for (n, ((source, stream), told)) in members.into_iter().zip(streams).zip(told).enumerate() {
-        let now = at(n).map(|_| Told::of(tx, &stream, None)).transpose()?;
-        let root = Root { ask, parent, now };
-        copies.push(copy_entity(tx, by, &names, source, stream, told, (n == 0).then_some(&root), at(n))?);
+    for (n, (member, source)) in members.into_iter().zip(sources).enumerate() {
+        let root = Root { ask, parent, point };
+        copies.push(copy_entity(tx, by, &names, member, source, (n == 0).then_some(&root))?);
     }
     copy_states(tx, &names)?;
     let txid = format!("fork-{}", tx.draw.uuid());
@@ -83,36 +80,32 @@ struct Forked<'a> {
 struct Root<'a> {
     ask: &'a Ask,
     parent: Option<&'a EntityRow>,
-    /// What its source says at its end, when the fork branches off before.
-    now: Option<Told>,
+    point: Option<&'a Point>,
 }
 
 /// Refuses to copy more streams than fit into one transaction.
-fn check_streams(root: &EntityRow, names: &Names, told: &[Told]) -> Result<(), TooLarge> {
-    let files = |told: &Told| told.manifests.keys().filter(|key| attachments::is_key(key)).count();
-    if names.states().len() + told.iter().map(files).sum::<usize>() > FORK_STREAMS {
+fn check_streams(root: &EntityRow, names: &Names, sources: &[Source]) -> Result<(), TooLarge> {
+    let files: usize = sources.iter().map(|source| source.told.files().count()).sum();
+    if names.states().len() + files > FORK_STREAMS {
         let what = format!("it has more than {FORK_STREAMS} attachments and shared states");
         return Err(TooLarge { url: root.url.clone(), what });
     }
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments, reason = "an entity as it is, and what its copy is to be")]
 fn copy_entity(
     tx: &Tx<'_>,
     by: &Principal,
     names: &Names,
     source: EntityRow,
-    stream: StreamRow,
-    told: Told,
+    Source { stream, told, now }: Source,
     root: Option<&Root<'_>>,
-    point: Option<&Point>,
 ) -> Result<Copy, Error> {
     let url = names.url(&source.url).cloned().unwrap_or_default();
     if is_too_deep(tx, &stream)? {
         return Err(TooLarge { url: source.url, what: format!("it is a fork of a fork, {FORKS} deep") }.into());
     }
-    let (at, sub) = point.map_or((stream.tail, 0), |point| (point.at, point.sub));
+    let (at, sub) = root.and_then(|root| root.point).map_or((stream.tail, 0), |point| (point.at, point.sub));
     let mut stream = copy(tx, stream, at, sub, &format!("{url}/main"))?;
     let parent = match root {
         Some(root) => root.parent.cloned(),
@@ -138,8 +131,7 @@ fn copy_entity(
     }
     save::announce(tx, &entity)?;
     principal::has_come(tx, &entity, &mut stream)?;
-    let now = root.and_then(|root| root.now.as_ref());
-    for key in told.manifests.keys().filter(|key| now.is_none_or(|now| told.has_same_file(now, key))) {
+    for key in told.files().filter(|key| now.as_ref().is_none_or(|now| told.has_same_file(now, key))) {
         attachments::copy(tx, &source, &entity, key)?;
     }
     Ok(Copy { source, entity, stream, told })

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::{Ask, bad};
+use super::reading::Source;
 use super::remap::Names;
 use super::replay::{Told, parse};
 use crate::entity::spawn::duplicate;
@@ -23,7 +24,7 @@ failure! {
 }
 
 /// Chooses the names of all copies.
-pub(super) fn choose(tx: &Tx<'_>, ask: &Ask, members: &[EntityRow], told: &[Told]) -> Result<Names, Error> {
+pub(super) fn choose(tx: &Tx<'_>, ask: &Ask, members: &[EntityRow], sources: &[Source]) -> Result<Names, Error> {
     let suffix = tx.draw.hex::<4>();
     let mut names = Names::default();
     let mut taken = BTreeSet::new();
@@ -36,8 +37,8 @@ pub(super) fn choose(tx: &Tx<'_>, ask: &Ask, members: &[EntityRow], told: &[Told
         taken.insert(url.clone());
         names.add_url(&member.url, url);
     }
-    for (member, told) in members.iter().zip(told) {
-        for id in states(tx, member, told)? {
+    for (member, source) in members.iter().zip(sources) {
+        for id in states(tx, member, &source.told)? {
             if !names.states().contains_key(&id) {
                 let copy = free(&id, &suffix, |id| is_state(tx, id))?;
                 check_length(&shared_state::path(&copy))?;

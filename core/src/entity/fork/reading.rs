@@ -17,14 +17,20 @@ pub(super) struct Reading {
     search: Search,
     point: Option<Point>,
     children: Option<Arc<[String]>>,
-    replays: BTreeMap<i64, Arc<Replay>>,
+    /// By stream, and whether it is read to its end.
+    replays: BTreeMap<(i64, bool), Arc<Replay>>,
 }
 
 /// Where a fork branches off: the end of everything, or a place in its root's past with the children that were known there.
 pub(super) type Branch = Option<(Point, Arc<[String]>)>;
 
-/// The streams of what is copied, and what they say.
-pub(super) type Sources = Vec<(StreamRow, Told)>;
+/// What is copied: a stream, and what it says.
+pub(super) struct Source {
+    pub(super) stream: StreamRow,
+    pub(super) told: Told,
+    /// What it says at its end, when files were named where the fork branches off, before that: an id may be used again.
+    pub(super) now: Option<Told>,
+}
 
 /// How much may still be read in a transaction.
 pub(super) struct Left(usize);
@@ -72,12 +78,9 @@ impl Reading {
                 None => return Ok(None),
             },
         };
-        if !self.replay(tx, root, &stream, Some(&point), left)? {
-            return Ok(None);
-        }
-        let Some(replay) = self.replays.get(&stream.id) else { return Ok(None) };
-        check_rows(root, [&replay.told])?;
-        let children: Arc<[String]> = children(tx, root, &replay.told)?.into();
+        let Some(told) = self.told(tx, root, &stream, Some(&point), left)? else { return Ok(None) };
+        check_rows(root, [&told])?;
+        let children: Arc<[String]> = children(tx, root, &told)?.into();
         self.children = Some(Arc::clone(&children));
         Ok(Some(Some((point, children))))
     }
@@ -92,19 +95,37 @@ impl Reading {
         members: &[EntityRow],
         point: Option<&Point>,
         left: &mut Left,
-    ) -> Result<Option<Sources>, Error> {
+    ) -> Result<Option<Vec<Source>>, Error> {
         let streams = members.iter().map(|member| main(tx, member)).collect::<Result<Vec<_>, _>>()?;
         check_size(&members[0], &streams)?;
-        for (n, stream) in streams.iter().enumerate() {
-            if !self.replay(tx, &members[0], stream, point.filter(|_| n == 0), left)? {
-                return Ok(None);
-            }
+        let mut sources = Vec::with_capacity(streams.len());
+        for (n, stream) in streams.into_iter().enumerate() {
+            let point = point.filter(|_| n == 0);
+            let Some(told) = self.told(tx, &members[0], &stream, point, left)? else { return Ok(None) };
+            let now = if point.is_some() && told.files().next().is_some() {
+                let Some(now) = self.told(tx, &members[0], &stream, None, left)? else { return Ok(None) };
+                Some(now)
+            } else {
+                None
+            };
+            sources.push(Source { stream, told, now });
         }
-        let told = |stream: &StreamRow| self.replays.get(&stream.id).map(|replay| replay.told.clone());
-        let sources: Sources =
-            streams.into_iter().filter_map(|stream| Some((told(&stream)?, stream))).map(|(t, s)| (s, t)).collect();
-        check_rows(&members[0], sources.iter().map(|(_, told)| told))?;
+        check_rows(&members[0], sources.iter().map(|source| &source.told))?;
         Ok(Some(sources))
+    }
+
+    /// What a stream says at a place, or at its end; nothing while there is more to read.
+    fn told(
+        &mut self,
+        tx: &Tx<'_>,
+        root: &EntityRow,
+        stream: &StreamRow,
+        point: Option<&Point>,
+        left: &mut Left,
+    ) -> Result<Option<Told>, Error> {
+        let there = self.replay(tx, root, stream, point, left)?;
+        let replay = self.replays.get(&(stream.id, point.is_none())).filter(|_| there);
+        Ok(replay.map(|replay| replay.told.clone()))
     }
 
     /// Reads a stream on. Says whether all that matters of it was read.
@@ -116,7 +137,7 @@ impl Reading {
         point: Option<&Point>,
         left: &mut Left,
     ) -> Result<bool, Error> {
-        let replay = self.replays.entry(stream.id).or_default();
+        let replay = self.replays.entry((stream.id, point.is_none())).or_default();
         if replay.is_there(stream, point) {
             return Ok(true);
         }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::TooLarge;
 use super::point::{Point, events};
+use crate::entity::attachments;
 use crate::limits::{FORK_BYTES, FORK_ROWS, FORK_TOLD};
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 use crate::stream::{Event, Offset};
@@ -91,6 +92,11 @@ impl Told {
         urls.sort();
         urls.dedup();
         urls
+    }
+
+    /// The keys of the files that the manifest names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
+        self.manifests.keys().filter(|key| attachments::is_key(key))
     }
 
     /// Whether the bytes under an attachment's key are the same at another place. An id may be used again.
