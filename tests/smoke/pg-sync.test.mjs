@@ -1,7 +1,7 @@
 // Shapes of Postgres tables: what changes in one is appended to a stream and wakes whoever observes it, each change once,
 // wherever the server or the shape is interrupted.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
 import { changedKeys, coming, manifestRow } from '../harness/observer.mjs'
@@ -9,9 +9,17 @@ import { world } from '../harness/world.mjs'
 
 const register = (w, options, more, as) => w.post('/_electric/pg-sync/register', { options, ...more }, as)
 
+let own
+/** A world on a server of these tests' own: shapes outlive the tests that follow them, and go on being asked. */
+async function alone(t) {
+  own ??= startHost()
+  return world(t, { host: { url: (await own).url, dispose() {} } })
+}
+after(async () => (await own)?.dispose())
+
 /** A world with a shape that is followed, and an entity that observes it. */
 async function following(t, { host, wake = {}, hold } = {}) {
-  const w = await world(t, { host })
+  const w = host ? await world(t, { host }) : await alone(t)
   const shape = await w.shape({ hold })
   await w.type()
   const { url } = await w.spawn(w.name, 'observer')
@@ -53,7 +61,7 @@ test('what changes in a shape is appended as its client would read it, and wakes
 })
 
 test('a shape is asked with all that defines it, and with what the server knows of its caller', async (t) => {
-  const w = await world(t)
+  const w = await alone(t)
   const shape = await w.shape()
   const options = { url: `${shape.url}?secret=s`, table: 'todos', columns: ['id', 'Done'], where: 'id > $1', params: ['5'], replica: 'full' }
   const metadata = { principalUrl: '/principal/system%3Adev-local', tenantId: 'other', wakeId: 'w-1' }
@@ -162,7 +170,7 @@ test('a page of two thousand changes is told whole, in order', async (t) => {
 })
 
 test('a manifest observes a shape until it is told not to, and the shape goes on', async (t) => {
-  const w = await world(t)
+  const w = await alone(t)
   const shape = await w.shape()
   await w.type()
   const work = await w.working(w.name, 'agent')

@@ -45,7 +45,7 @@ route('GET /_electric/electric/v1/shape', {
     ['a column that is not shown', asking({ table: 'entities', where: 'write_token IS NULL' }), ...unknown('write_token')],
     ['a condition that is none', asking({ where: 'id' }), ...invalid('where', 'WHERE clause must return a boolean')],
     ['a part of a shape', asking({ subset__limit: '1' }), ...invalid('subset', 'is not supported: read the shape whole')],
-    ['a handle that is not known', asking({ offset: '0_0', handle: 'unknown' }), 409, [{ headers: { control: 'must-refetch' } }]],
+    ['a handle that is not known', asking({ offset: '0_5', handle: 'unknown' }), 409, [{ headers: { control: 'must-refetch' } }]],
   ],
   answers: [
     ...tables.map((name) => [`the table ${name}`, asking({ table: name }), 200, Array.isArray]),
