@@ -119,10 +119,9 @@ fn a_fork_of_the_past_has_no_file_that_came_later_under_an_id() {
     let events = w.get("/t/a/main").json().as_array().map_or(0, Vec::len);
     assert_eq!(w.ask("DELETE", "/_electric/entities/t/a/attachments/a", &[], &Json::Null).status, 200);
     assert_eq!(attach(&mut w, "a", "new").status, 201);
-    for (id, from, bytes) in
-        [("past", json!({ "offset": null, "sub_offset": events }), None), ("now", Json::Null, Some("new"))]
-    {
-        let forked = w.post("/_electric/entities/t/a/fork", &json!({ "instance_id": id, "fork_pointer": from }));
+    let past = json!({ "instance_id": "past", "fork_pointer": { "offset": null, "sub_offset": events } });
+    for (id, body, bytes) in [("past", past, None), ("now", json!({ "instance_id": "now" }), Some("new"))] {
+        let forked = w.post("/_electric/entities/t/a/fork", &body);
         assert_eq!(forked.status, 201, "{}", forked.body);
         let got = w.get(&format!("/_electric/entities/t/{id}/attachments/a"));
         assert_eq!((got.status == 200).then_some(&*got.body), bytes, "{id}");
