@@ -11,7 +11,7 @@ use super::point::Point;
 use super::reading::{Sources, main};
 use super::reconcile::reconcile;
 use super::remap::Names;
-use super::replay::Told;
+use super::replay::{Told, parse};
 use crate::dispatch::link;
 use crate::engine::Done;
 use crate::entity::inbox::{self, Message};
@@ -51,8 +51,7 @@ pub(super) fn build(
 
     let mut copies = Vec::with_capacity(members.len());
     for (n, ((source, stream), told)) in members.into_iter().zip(streams).zip(told).enumerate() {
-        let now = at(n).map(|_| Told::of(tx, &stream, None)).transpose()?;
-        let root = Root { ask, parent, now };
+        let root = Root { ask, parent };
         copies.push(copy_entity(tx, by, &names, source, stream, told, (n == 0).then_some(&root), at(n))?);
     }
     copy_states(tx, &names)?;
@@ -83,8 +82,6 @@ struct Forked<'a> {
 struct Root<'a> {
     ask: &'a Ask,
     parent: Option<&'a EntityRow>,
-    /// What its source says at its end, when the fork branches off before.
-    now: Option<Told>,
 }
 
 /// Refuses to copy more streams than fit into one transaction.
@@ -138,9 +135,10 @@ fn copy_entity(
     }
     save::announce(tx, &entity)?;
     principal::has_come(tx, &entity, &mut stream)?;
-    let now = root.and_then(|root| root.now.as_ref());
-    for key in told.manifests.keys().filter(|key| now.is_none_or(|now| told.has_same_file(now, key))) {
-        attachments::copy(tx, &source, &entity, key)?;
+    for (key, row) in &told.manifests {
+        // An id may be used again: what was meant in the past may be another file than the one that is there.
+        let meant = point.map(|_| parse(row));
+        attachments::copy(tx, &source, &entity, key, meant.as_ref())?;
     }
     Ok(Copy { source, entity, stream, told })
 }

@@ -93,12 +93,6 @@ impl Told {
         urls
     }
 
-    /// Whether the bytes under an attachment's key are the same at another place. An id may be used again.
-    pub(super) fn has_same_file(&self, other: &Self, key: &str) -> bool {
-        let bytes = |told: &Self| told.manifests.get(key).map(|row| parse(row)["sha256"].clone());
-        bytes(self) == bytes(other)
-    }
-
     fn rows(&self) -> usize {
         self.manifests.len() + self.statuses.len() + self.watermarks.len()
     }
