@@ -39,7 +39,7 @@ export class Host {
     const { soon = endOfMacrotask, fetch = globalThis.fetch, log = console.error } = options
     const asking = { ...settings, authoriser }
     this.#engine = new Engine(instantiate, database, asking, this.#seat)
-    this.#readers = new Readers(instantiate, database, asking, this.#seat, log, (stream) => this.#touch(stream))
+    this.#readers = new Readers(instantiate, database, asking, this.#seat, log, (touched) => this.#touch(touched))
     this.#gate = gate
     this.#database = database
     this.#arm = arm ?? ((after) => this.#setTimer(after))
@@ -143,11 +143,11 @@ export class Host {
     if (this.#queue.length === 1) this.#soon(() => this.#flush())
   }
 
-  /** Has it remembered that a read used a stream: once, however many reads did. */
-  #touch(stream) {
-    if (this.#closed || this.#touched.has(stream) || this.#queue.length >= QUEUE) return
-    this.#touched.add(stream)
-    this.enqueue(new Touched(stream, this.#touched))
+  /** Has it remembered what a read touched, by its number: once, however many reads did. */
+  #touch(touched) {
+    if (this.#closed || this.#touched.has(touched) || this.#queue.length >= QUEUE) return
+    this.#touched.add(touched)
+    this.enqueue(new Touched(touched, this.#touched))
   }
 
   // Batches.
@@ -325,15 +325,15 @@ class Unanswered extends Answered {
   }
 }
 
-/** A read has used a stream. */
+/** What a read wants remembered. */
 class Touched {
-  constructor(stream, inLine) {
-    Object.assign(this, { stream, inLine })
+  constructor(touched, inLine) {
+    Object.assign(this, { touched, inLine })
   }
 
   put(tenant) {
-    this.inLine.delete(this.stream)
-    tenant.touch(this.stream)
+    this.inLine.delete(this.touched)
+    tenant.touch(this.touched)
   }
 
   // Nobody waits for it: the next read will want the same.

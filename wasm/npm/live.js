@@ -105,8 +105,8 @@ export class LiveRead {
     }
   }
 
-  touch(stream) {
-    this.#readers.touch(stream) // which only puts it in line
+  touch(number) {
+    this.#readers.touch(number) // which only puts it in line
   }
 
   failed(message) {

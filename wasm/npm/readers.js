@@ -11,7 +11,7 @@ export class Readers {
   #topics = new Map()
   #lives = new Set()
 
-  /** `touch(stream)` has the engine remember that a stream was used. */
+  /** `touch(number)` has the engine remember what a read touched. */
   constructor(instantiate, database, settings, seat, log, touch) {
     this.#reader = new Reader(instantiate, database, settings, seat)
     this.#seat = seat
@@ -110,8 +110,8 @@ class Found {
     this.parts = { status, headers, body }
   }
 
-  touch(stream) {
-    this.touched = stream
+  touch(number) {
+    this.touched = number
   }
 
   live(number, topics) {

@@ -77,9 +77,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn wait(this: &Reading, after: Option<f64>);
 
-    /// The read wants it remembered that a stream was used.
+    /// The read wants something remembered, which a number names.
     #[wasm_bindgen(method)]
-    pub(crate) fn touch(this: &Reading, stream: f64);
+    pub(crate) fn touch(this: &Reading, number: f64);
 
     /// The store failed.
     #[wasm_bindgen(method)]
