@@ -164,6 +164,8 @@ fn forked(c: &mut Cluster, fork: &Fork, got: &Got, waited: bool) {
         _ => chosen(c, source, &prefix),
     };
     assert_eq!(urls.len(), members.len(), "how many were copied of {}", c.entities[source].url);
+    let busy = members[fork.moving()..].iter().any(|e| is_busy(c, *e));
+    assert!(!busy || c.together, "a fork of {} while somebody was at work", c.entities[source].url);
     let copies: BTreeMap<usize, usize> = members.iter().copied().zip(c.entities.len()..).collect();
     let names: BTreeMap<String, String> =
         members.iter().zip(&urls).map(|(e, copy)| (c.entities[*e].url.clone(), copy.clone())).collect();

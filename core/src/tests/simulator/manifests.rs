@@ -81,7 +81,7 @@ fn some_row(c: &mut Cluster, owner: usize) -> Option<Row> {
     match c.dice.below(4) {
         0 => ticks(c, row),
         1 => members(c, row),
-        _ => another(c, row),
+        _ => another(c, owner, row),
     }
 }
 
@@ -125,8 +125,11 @@ fn members(c: &mut Cluster, row: Row) -> Option<Row> {
 }
 
 /// It observes another entity: a child, or one that it knows.
-fn another(c: &mut Cluster, row: Row) -> Option<Row> {
-    let entity = some(c)?;
+fn another(c: &mut Cluster, owner: usize, row: Row) -> Option<Row> {
+    // Mostly one of its children, if it has any: a fork has copies of both.
+    let children: Vec<usize> = (0..c.entities.len()).filter(|e| c.entities[*e].parent == Some(owner)).collect();
+    let child = if c.dice.percent(60) { c.dice.pick(&children) } else { None };
+    let entity = child.or_else(|| some(c))?;
     let url = c.entities[entity].url.clone();
     let conditions =
         [Condition::RunFinished, Condition::Change, Condition::Named("note"), Condition::Named("manifest")];

@@ -63,7 +63,7 @@ const STEPS: [Step; 64] = [
     asks("revoke", 3, rights::revokes),
     asks("somebody looks", 3, rights::looks),
     asks("somebody sends", 2, rights::sends),
-    asks("fork", 6, forks::asks),
+    asks("fork", 9, forks::asks),
     asks("subscribe to webhooks", 4, sources::subscribes),
     asks("unsubscribe", 1, sources::unsubscribes),
     asks("webhooks come", 6, sources::comes),
