@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { startHost } from '../harness/host.mjs'
 import { Subscription } from '../harness/subscription.mjs'
 import { change, finish, world } from '../harness/world.mjs'
 
@@ -30,8 +31,9 @@ function ledger(t) {
   return { cost, check }
 }
 
+// On a server of its own: while somebody looks at dispatches, what changes in them is logged, too.
 test('commands stay within their rows', async (t) => {
-  const w = await world(t)
+  const w = await world(t, { host: await startHost() })
   await w.type()
   const runner = await w.runner()
   const hook = await w.hook()
@@ -91,6 +93,20 @@ test('commands stay within their rows', async (t) => {
   cost('read', 0, await w.get(`${path}?offset=-1`))
 
   for (const id of ['plain', 'hooked', 'told', 'child']) await w.delete(entity(id))
+
+  const shape = (query) => w.get(`/_electric/electric/v1/shape?${new URLSearchParams({ table: 'consumer_claims', ...query })}`)
+  const looked = await shape({ offset: '-1' })
+  // The first look is remembered; from then on changes are told, and nobody begins anew.
+  const told = { handle: looked.headers['electric-handle'], offset: looked.headers['electric-offset'] }
+  await w.eventually(async () => assert.equal((await shape(told)).status, 409))
+  cost('send to a runner, while somebody looks', 4 + 4, await w.post(`${entity('pulled')}/send`, { payload: 3 }))
+  const [seen] = await runner.tail()
+  const work = cost('claim by a runner, while somebody looks', 5 + 3, await runner.tryClaim(seen))
+  const bearer = { authorization: `Bearer ${work.json.claimToken}` }
+  const callbackPath = new URL(work.json.callback).pathname
+  cost('heartbeat of a claim, while somebody looks', 1 + 2, await w.post(callbackPath, { epoch: 3 }, { headers: bearer }))
+  const over = { epoch: 3, acks: work.json.streams, done: true }
+  cost('done by a runner, while somebody looks', 6 + 3, await w.post(callbackPath, over, { headers: bearer }))
   check()
 })
 

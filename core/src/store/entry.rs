@@ -72,6 +72,11 @@ impl Read<'_> {
         Ok(first)
     }
 
+    /// The paths of the streams that a fork inherits from.
+    pub(crate) fn inherits_from(&self, stream: &StreamRow) -> Result<Vec<String>, SqlError> {
+        Ok(self.lineage(stream, Offset::ZERO)?.into_iter().map(|(ancestor, _)| ancestor.path).collect())
+    }
+
     /// The streams that a fork inherits from after `from`, oldest first, each with where that ends.
     fn lineage(&self, stream: &StreamRow, from: Offset) -> Result<Vec<(StreamRow, Offset)>, SqlError> {
         let mut lineage: Vec<(StreamRow, Offset)> = Vec::new();

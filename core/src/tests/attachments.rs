@@ -127,3 +127,21 @@ fn a_fork_of_the_past_has_no_file_that_came_later_under_an_id() {
         assert_eq!((got.status == 200).then_some(&*got.body), bytes, "{id}");
     }
 }
+
+/// Where a fork branches off within what its source had from another fork, rows of files name the first of them.
+#[test]
+fn a_fork_of_a_forks_past_has_the_files_that_were_there() {
+    let mut w = spawned();
+    assert_eq!(attach(&mut w, "a", "bytes").status, 201);
+    let events = w.get("/t/a/main").json().as_array().map_or(0, Vec::len);
+    let ask = json!({ "instance_id": "f" });
+    assert_eq!(w.post("/_electric/entities/t/a/fork", &ask).status, 201);
+    let past = json!({ "instance_id": "g", "fork_pointer": { "offset": null, "sub_offset": events } });
+    let forked = w.post("/_electric/entities/t/f/fork", &past);
+    assert_eq!(forked.status, 201, "{}", forked.body);
+    assert_eq!(w.ask("DELETE", "/_electric/entities/t/a/attachments/a", &[], &Json::Null).status, 200);
+    for id in ["f", "g"] {
+        let got = w.get(&format!("/_electric/entities/t/{id}/attachments/a"));
+        assert_eq!((got.status, got.body.as_str()), (200, "bytes"), "{id}");
+    }
+}

@@ -124,7 +124,7 @@ impl View<'_> {
     fn state(&self, entity: &EntityRow) -> Columns {
         let (wake, held) = (self.in_flight(), self.held());
         let outstanding = wake.filter(|wake| !wake.held);
-        let waits = self.newest.steps.last().filter(|step| wake.is_none() && WAITS.iter().any(|kind| step.is(kind)));
+        let waits = self.moved().filter(|step| wake.is_none() && WAITS.iter().any(|kind| step.is(kind)));
         let pending = if wake.is_some() || waits.is_some() { json!([main(entity)]) } else { json!([]) };
         let at = |kinds: &[&str]| self.last(kinds).map(Step::at).and_then(timestamp);
         columns([
@@ -224,10 +224,14 @@ impl View<'_> {
         ]))
     }
 
-    /// When it last moved, or gave a sign of life. Whoever calls under a wake that is over moves nothing.
+    /// The last step of the newest wake. Whoever calls under one that is over moves nothing.
+    fn moved(&self) -> Option<&Step> {
+        self.newest.steps.iter().rev().find(|step| !step.is("fenced"))
+    }
+
+    /// When it last moved, or gave a sign of life.
     fn updated_at(&self) -> Time {
-        let step = self.newest.steps.iter().rev().find(|step| !step.is("fenced")).map(Step::at);
-        step.max(self.held().and_then(|wake| wake.heartbeat_at)).unwrap_or_default()
+        self.moved().map(Step::at).max(self.held().and_then(|wake| wake.heartbeat_at)).unwrap_or_default()
     }
 
     fn claimed_at(&self) -> Option<Time> {

@@ -38,6 +38,9 @@ pub(super) fn choose(tx: &Tx<'_>, ask: &Ask, members: &[EntityRow], sources: &[S
         names.add_url(&member.url, url);
     }
     for (member, source) in members.iter().zip(sources) {
+        for path in tx.inherits_from(&source.stream)? {
+            names.add_before(&member.url, path.strip_suffix("/main").unwrap_or(&path));
+        }
         for id in states(tx, member, &source.told)? {
             if !names.states().contains_key(&id) {
                 let copy = free(&id, &suffix, |id| is_state(tx, id))?;

@@ -1,6 +1,6 @@
 //! What a row says of an entity, a shared state or an attachment, said of its copy. Functions of values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
@@ -12,6 +12,8 @@ use crate::stream::{members, shared_state, string};
 pub(super) struct Names {
     urls: BTreeMap<String, String>,
     states: BTreeMap<String, String>,
+    /// Those whose history a copied entity has from before it was a fork itself, each with that entity.
+    before: BTreeSet<(String, String)>,
     /// Whatever a text may be that names one of them, and what it is for the copy.
     texts: BTreeMap<String, String>,
 }
@@ -22,6 +24,11 @@ impl Names {
         self.texts.insert(old.to_owned(), new.clone());
         self.texts.insert(format!("{old}/main"), format!("{new}/main"));
         self.urls.insert(old.to_owned(), new);
+    }
+
+    /// An entity has its history from another, which its rows of that time name.
+    pub(super) fn add_before(&mut self, entity: &str, before: &str) {
+        self.before.insert((before.to_owned(), entity.to_owned()));
     }
 
     /// The copy of a shared state has this id.
@@ -82,7 +89,10 @@ impl Names {
             ("source", "entity") => self.observed(&mut new)?,
             ("source", "db") => self.state(&mut new)?,
             ("attachment", _) => {
-                let name = row["streamPath"].as_str()?.strip_prefix(owner)?.strip_prefix("/attachments/")?;
+                let (of, name) = row["streamPath"].as_str()?.rsplit_once("/attachments/")?;
+                if of != owner && !self.before.contains(&(of.to_owned(), owner.to_owned())) {
+                    return None;
+                }
                 new["streamPath"] = format!("{}/attachments/{name}", self.urls.get(owner)?).into();
                 key.to_owned()
             }
@@ -151,6 +161,7 @@ mod tests {
         names.add_url("/t/a", "/t/x".to_owned());
         names.add_url("/t/b", "/t/y".to_owned());
         names.add_state("s 1", "s 2".to_owned());
+        names.add_before("/t/a", "/t/old");
         names
     }
 
@@ -208,6 +219,7 @@ mod tests {
             ),
             ("schedule:s", send("/t/c", "/t/b"), Some(("schedule:s", send("/t/c", "/t/y")))),
             ("child:t:c", child("c"), None),
+            ("attachment:f", file("/t/old/attachments/f"), Some(("attachment:f", file("/t/x/attachments/f")))),
             ("attachment:f", file("/t/b/attachments/f"), None),
             ("attachment:f", file("/t/ab/attachments/f"), None),
             ("schedule:s", send("/t/c", "/t/c"), None),

@@ -276,7 +276,7 @@ pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
 
-const TIME_AND_NOTES: [&str; 4] = [" clock", " subscription", " journal", " change"];
+const TIME_AND_NOTES: [&str; 3] = [" clock", " subscription", " journal"];
 
 const TABLES: [&str; 33] = [
     "SELECT * FROM clock",

@@ -64,7 +64,7 @@ pub(super) fn deletes(c: &mut Cluster) -> Option<Op> {
             return;
         }
         let there = c.files.iter_mut().find(|file| file.entity == entity && file.id == id && file.bytes.is_some());
-        let Some(file) = there else { return assert!(matches!(got.status, 404 | 409), "{}", got.body) };
+        let Some(file) = there else { return assert_eq!(got.status, 404, "{}", got.body) };
         assert_eq!(got.status, 200, "{}", got.body);
         file.bytes = None;
         c.heard.insert("a file is deleted".to_owned());
@@ -92,7 +92,7 @@ pub(super) fn check(c: &mut Cluster) {
             Some(bytes) => {
                 assert!(got.status == 200 && got.body == *bytes, "{id} of {url}: {} {}", got.status, got.body)
             }
-            None => assert!(matches!(got.status, 404 | 409), "{id} of {url} was deleted: {}", got.body),
+            None => assert_eq!(got.status, 404, "{id} of {url} was deleted: {}", got.body),
         }
     }
 }

@@ -196,7 +196,8 @@ impl Cluster {
             let own = matches!(author, Author::Agent(me) | Author::About(me) if me == it.subscriber);
             let label = |c| Some((c, it.condition.label(c, author)?));
             let mut labels: Vec<_> = changes.iter().filter_map(label).collect();
-            if own || it.source != source || labels.is_empty() {
+            let over = it.lapses.is_some_and(|at| at <= now);
+            if own || over || it.source != source || labels.is_empty() {
                 return true;
             }
             if it.terms.one_shot && it.terms.debounce.is_none() {

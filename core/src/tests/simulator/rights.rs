@@ -222,18 +222,18 @@ pub(super) fn check(c: &mut Cluster) {
 
 /// What each sees is what they may read.
 pub(super) fn check_seen(c: &mut Cluster) {
-    for by in 0..PEOPLE.len() {
+    for (by, (principal, ..)) in PEOPLE.iter().enumerate() {
         let may = |e: &usize| c.may(Some(by), "read", *e);
         let mut want: Vec<String> = (0..c.entities.len()).filter(may).map(|e| c.entities[e].url.clone()).collect();
         let listed = c.world.ask("GET", "/_electric/entities", &header(Some(by)), &Json::Null).json();
         let listed = listed.as_array().expect("a list").iter().map(|e| text(&e["url"]));
         let mut listed: Vec<String> = listed.filter(|url| !url.starts_with("/principal/")).collect();
-        let mut seen = tables::seen(c, PEOPLE[by].0);
+        let mut seen = tables::seen(c, principal);
         want.sort();
         listed.sort();
         seen.sort();
-        assert_eq!(listed, want, "what {} lists", PEOPLE[by].0);
-        assert_eq!(seen, want, "what {} sees", PEOPLE[by].0);
+        assert_eq!(listed, want, "what {principal} lists");
+        assert_eq!(seen, want, "what {principal} sees");
     }
 }
 

@@ -182,10 +182,8 @@ pub(super) fn files(c: &mut Cluster, source: usize, copy: usize, events: &[Json]
         file.shared = true;
         let id = file.id;
         let same = |bytes: &String| format!("{:x}", Sha256::digest(bytes)) == row["sha256"].as_str().unwrap_or("");
-        // Where a fork of a fork begins with what that inherited, its rows name the files of the first.
-        let astray = row["streamPath"] != format!("{}/attachments/{id}", c.entities[source].url);
-        let bytes = file.bytes.clone().filter(same).filter(|_| !astray);
-        c.files.push(File { entity: copy, id, bytes, shared: astray });
+        let bytes = file.bytes.clone().filter(same);
+        c.files.push(File { entity: copy, id, bytes, shared: false });
         c.heard.insert("a copy has a file".to_owned());
     }
 }
