@@ -83,7 +83,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 81] = [
+static ROUTES: [Route; 82] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::GET, "/_electric/health", health)),
     read(Method::GET, "/_electric/entity-types", entity::types::list),
@@ -165,6 +165,7 @@ static ROUTES: [Route; 81] = [
     read(Method::GET, "/_reveille/entities/{type}/{id}/explain", explain::explain),
     read(Method::GET, "/_reveille/entities/{type}/{id}/next", explain::next::show),
     write(Method::POST, "/_reveille/entities/{type}/{id}/revive", dead::revive),
+    write(Method::POST, "/_reveille/entities/{type}/{id}/owner", entity::owner::hand_over),
     read(Method::GET, "/_reveille/runners/{id}/journal", journal::show::of_runner),
     read(Method::GET, "/_reveille/wakes/{wake}/journal", journal::show::of_wake),
     read(Method::GET, "/_reveille/dead-letters", dead::list),
