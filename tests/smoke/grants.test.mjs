@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { refused } from '../harness/refused.mjs'
 import { change, world } from '../harness/world.mjs'
 
 const alice = { as: 'user:alice' }
@@ -31,11 +32,6 @@ async function hers(t, body = {}) {
   const type = await w.type()
   const { url } = await w.spawn(type, 'hers', body, alice)
   return { w, type, url }
-}
-
-const refused = (answer, status, code, message) => {
-  assert.equal(answer.status, status, answer.text)
-  assert.deepEqual(answer.json.error, { code, message })
 }
 
 test('a grant is given, listed, and taken away', async (t) => {

@@ -5,30 +5,8 @@ import { test } from 'node:test'
 
 import { startHost } from '../harness/host.mjs'
 import { iso } from '../harness/observer.mjs'
+import { SHAPE, ask, snapshot, told, values } from '../harness/shape-reader.mjs'
 import { world } from '../harness/world.mjs'
-
-const SHAPE = '/_electric/electric/v1/shape'
-
-/** Asks for a shape. */
-function ask(w, query, as) {
-  return w.get(`${SHAPE}?${new URLSearchParams(query)}`, { as })
-}
-
-/** Reads a snapshot whole: what every piece says, and where it ends. */
-async function snapshot(w, query, as) {
-  const messages = []
-  let answer = await ask(w, { offset: '-1', ...query }, as)
-  for (;;) {
-    assert.equal(answer.status, 200, answer.text)
-    messages.push(...answer.json)
-    const at = { handle: answer.headers['electric-handle'], offset: answer.headers['electric-offset'] }
-    if (answer.headers['electric-up-to-date'] !== undefined) return { ...at, messages, rows: values(messages), answer }
-    answer = await ask(w, { ...query, ...at }, as)
-  }
-}
-
-const values = (messages) => messages.filter((message) => message.key).map((message) => message.value)
-const told = (answer) => answer.json.filter((message) => message.key).map(({ headers, value }) => [headers.operation, value])
 
 /** Of this test's entities alone. */
 const mine = (w, query = {}) => ({ table: 'entities', where: 'type = $1', 'params[1]': w.name, ...query })

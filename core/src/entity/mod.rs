@@ -9,6 +9,7 @@ pub(crate) mod fork;
 mod inbox;
 pub(crate) mod kill;
 pub(crate) mod manifest_row;
+pub(crate) mod owner;
 pub(crate) mod principal;
 pub(crate) mod register;
 mod sandbox;

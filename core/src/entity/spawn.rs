@@ -52,6 +52,11 @@ failure! {
 }
 
 failure! {
+    /// The parent ends, or has ended.
+    ParentIsEnding { url: String } => CONFLICT "NOT_RUNNING", "Parent entity \"{url}\" is not accepting writes"
+}
+
+failure! {
     /// The URL is taken, by an entity or by its stream.
     DuplicateUrl { url: String } => CONFLICT "DUPLICATE_URL", "Entity already exists at URL \"{url}\""
 }
@@ -107,6 +112,7 @@ pub(crate) fn spawn(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if tx.stream(&path)?.is_some() {
         return Err(duplicate(url).into());
     }
+    parent.as_ref().map_or(Ok(()), check_parent)?;
     let sandbox = match &spawn.sandbox {
         Some(choice) => sandbox::resolve(tx, choice, parent.as_ref(), policy.as_ref())?,
         None => None,
@@ -187,6 +193,12 @@ fn check_broad(
     } else {
         Err(TooBroad { url: parent.url.clone() }.into())
     }
+}
+
+/// Nobody is born below an entity that ends, or has ended: nobody would be there for them. One that is paused may have
+/// children, since it will be continued.
+pub(super) fn check_parent(parent: &EntityRow) -> Result<(), Refusal> {
+    if parent.status.accepts_writes() { Ok(()) } else { Err(ParentIsEnding { url: parent.url.clone() }.into()) }
 }
 
 /// 409, and who is there: a client that finds its child there need not ask.

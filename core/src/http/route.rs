@@ -83,7 +83,7 @@ const fn open(mut route: Route) -> Route {
     route
 }
 
-static ROUTES: [Route; 82] = [
+static ROUTES: [Route; 83] = [
     open(read(Method::GET, "/", hello)),
     open(read(Method::HEAD, "/", here)),
     open(read(Method::GET, "/_electric/health", health)),
@@ -166,6 +166,7 @@ static ROUTES: [Route; 82] = [
     read(Method::GET, "/_reveille/entities/{type}/{id}/explain", explain::explain),
     read(Method::GET, "/_reveille/entities/{type}/{id}/next", explain::next::show),
     write(Method::POST, "/_reveille/entities/{type}/{id}/revive", dead::revive),
+    write(Method::POST, "/_reveille/entities/{type}/{id}/owner", entity::owner::hand_over),
     read(Method::GET, "/_reveille/runners/{id}/journal", journal::show::of_runner),
     read(Method::GET, "/_reveille/wakes/{wake}/journal", journal::show::of_wake),
     read(Method::GET, "/_reveille/dead-letters", dead::list),

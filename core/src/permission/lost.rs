@@ -9,7 +9,7 @@ use crate::wake;
 
 /// Those whom `subject` means may have lost an entity: it leaves their membership streams, and their wakes and
 /// subscriptions leave it. Gives how many wakes that were.
-pub(super) fn lost(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<usize, SqlError> {
+pub(crate) fn lost(tx: &Tx<'_>, subject: &Subject, entity: &EntityRow) -> Result<usize, SqlError> {
     members::changed(tx, entity)?;
     let mut forgotten = wake::register::forget_lost(tx, subject, &entity.url)?;
     for state in tx.states_of(entity.id)? {

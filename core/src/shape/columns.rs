@@ -341,7 +341,7 @@ impl<'r> Projector<'r> {
             Table::EffectivePermissions => read.effective_columns(key)?,
             Table::DispatchState => read.entity(key)?.map(|entity| told::state_of(read, &entity)).transpose()?,
             Table::WakeNotifications | Table::ConsumerClaims => told::row(read, spec.table, key)?,
-            Table::TypeGrants => None,
+            Table::TypeGrants | Table::Owners => None,
         };
         Ok(columns.map(|columns| Row::of(spec, columns)))
     }
@@ -381,7 +381,7 @@ impl<'r> Projector<'r> {
                 };
                 left.filter_map(shown).take(PAGE).collect()
             }
-            Table::TypeGrants => Vec::new(),
+            Table::TypeGrants | Table::Owners => Vec::new(),
         };
         let upto = if rows.len() < PAGE { None } else { rows.last().map(|(place, _)| *place) };
         let rows: Vec<_> = rows.into_iter().map(|(place, columns)| (place, Row::of(spec, columns))).collect();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::columns::{Row, Spec};
 use crate::dispatch::journal::told;
 use crate::permission::{Permission, Subject};
-use crate::store::{Change, Columns, Read, SqlError, Table};
+use crate::store::{Change, Columns, Read, SqlError, Table, owned_key};
 use crate::tenant::Principal;
 
 /// As whom a shape is read.
@@ -42,16 +42,18 @@ impl Scope {
     /// The tables whose changes may change what is seen of one.
     pub(super) fn tables(table: Table) -> &'static [Table] {
         match table {
-            Table::Entities => &[Table::Entities, Table::EffectivePermissions],
+            Table::Entities => &[Table::Entities, Table::EffectivePermissions, Table::Owners],
             Table::EntityTypes => &[Table::EntityTypes, Table::TypeGrants],
             Table::Runners => &[Table::Runners],
             Table::RunnerDiagnostics => &[Table::RunnerDiagnostics],
             Table::Users => &[Table::Users],
-            Table::EffectivePermissions => &[Table::EffectivePermissions],
-            Table::DispatchState => &[Table::DispatchState, Table::Entities, Table::EffectivePermissions],
-            Table::WakeNotifications => &[Table::WakeNotifications, Table::EffectivePermissions],
-            Table::ConsumerClaims => &[Table::ConsumerClaims, Table::EffectivePermissions],
-            Table::TypeGrants => &[],
+            Table::EffectivePermissions => &[Table::EffectivePermissions, Table::Owners],
+            Table::DispatchState => {
+                &[Table::DispatchState, Table::Entities, Table::EffectivePermissions, Table::Owners]
+            }
+            Table::WakeNotifications => &[Table::WakeNotifications, Table::EffectivePermissions, Table::Owners],
+            Table::ConsumerClaims => &[Table::ConsumerClaims, Table::EffectivePermissions, Table::Owners],
+            Table::TypeGrants | Table::Owners => &[],
         }
     }
 
@@ -98,10 +100,15 @@ impl Scope {
 
     fn did_read(&self, read: &Read<'_>, url: &str, past: &Past) -> Result<bool, SqlError> {
         let Some(entity) = read.entity(url)? else { return Ok(false) };
-        if entity.created_by == self.url {
+        let owns = entity.created_by == self.url;
+        if owns && !past.touches(url) {
             return Ok(true);
         }
-        Ok(past.held(url, &read.reading_keys(entity.id, &self.by)?))
+        let mut keys = read.reading_keys(entity.id, &self.by)?;
+        if owns {
+            keys.push(owned_key(entity.id, &self.url));
+        }
+        Ok(past.held(url, &keys))
     }
 
     /// What grants are on by which a row is seen.
@@ -126,7 +133,7 @@ impl Scope {
                 Some(entity) => told::rows_of(read, spec.table, &entity)?.into_iter().map(|(wake, _)| wake).collect(),
                 None => Vec::new(),
             },
-            Table::Runners | Table::RunnerDiagnostics | Table::Users | Table::TypeGrants => Vec::new(),
+            Table::Runners | Table::RunnerDiagnostics | Table::Users | Table::TypeGrants | Table::Owners => Vec::new(),
         })
     }
 
@@ -141,10 +148,11 @@ impl Scope {
             return Ok(past);
         }
         let mut came = BTreeSet::new();
-        for change in changes.iter().filter(|c| matches!(c.table, Table::EffectivePermissions | Table::TypeGrants)) {
+        for change in changes.iter().filter(|change| shows(change.table)) {
             let known = match (&change.before, change.table) {
                 (Some(before), _) => Some(before.clone()),
                 (None, Table::TypeGrants) => read.type_grant_columns(&change.key)?,
+                (None, Table::Owners) => read.owned_columns(&change.key)?,
                 (None, _) => read.effective_columns(&change.key)?,
             };
             // What a grant was that has come and gone since is told by its going.
@@ -174,8 +182,7 @@ impl Scope {
 impl Past {
     /// What a change gives or takes: the URL of an entity, or the name of a type.
     pub(super) fn of(&self, change: &Change) -> Option<&str> {
-        let grants = matches!(change.table, Table::EffectivePermissions | Table::TypeGrants);
-        self.on.get(&change.key).filter(|_| grants).map(String::as_str)
+        self.on.get(&change.key).filter(|_| shows(change.table)).map(String::as_str)
     }
 
     /// Whether any grant on something has come or gone.
@@ -189,4 +196,9 @@ impl Past {
         let had = changed.is_some_and(|changed| changed.values().any(|was| *was));
         had || now.iter().any(|key| changed.is_none_or(|changed| !changed.contains_key(key)))
     }
+}
+
+/// Whether a table says who sees rows of others.
+fn shows(table: Table) -> bool {
+    matches!(table, Table::EffectivePermissions | Table::TypeGrants | Table::Owners)
 }

@@ -23,10 +23,12 @@ pub enum Table {
     ConsumerClaims,
     /// What decides who sees a type; no client sees it.
     TypeGrants,
+    /// Who an entity belongs to, where that changes; no client sees it.
+    Owners,
 }
 
 impl Table {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Entities,
         Self::EntityTypes,
         Self::Runners,
@@ -37,6 +39,7 @@ impl Table {
         Self::WakeNotifications,
         Self::ConsumerClaims,
         Self::TypeGrants,
+        Self::Owners,
     ];
 
     /// The number by which the log, and a host, knows it. Numbers are never used again.

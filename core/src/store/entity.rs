@@ -214,10 +214,7 @@ impl Tx<'_> {
             let sql = "INSERT INTO child (parent, entity) SELECT p.id, ?2 FROM stream p WHERE p.path = ?1";
             self.write(sql, &[(&path).into(), e.id.into()])?;
         }
-        if !Principal::parse(&e.created_by).is_some_and(|by| by.is_system()) {
-            let sql = "INSERT INTO owned (owner, entity) VALUES (?1, ?2)";
-            self.write(sql, &[(&e.created_by).into(), e.id.into()])?;
-        }
+        self.insert_owned(e)?;
         self.write(
             "INSERT INTO entity (id, url, type, status, policy, tags, args, parent, created_by, type_revision, schemas, next_wake, created_at, \
              updated_at, sandbox) \

@@ -200,6 +200,17 @@ pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Resul
     Ok(forgotten)
 }
 
+/// An entity belongs to somebody else: what they may not read it observes no longer.
+pub(crate) fn forget_unreadable(tx: &Tx<'_>, subscriber: &EntityRow, by: &Principal) -> Result<(), SqlError> {
+    for held in tx.observed(subscriber.id, None, REGISTRATIONS)? {
+        if !may_read(tx, by, &held.source)? {
+            tx.delete_registration(held.id)?;
+            tx.disarm_lapse(held.id, held.until)?;
+        }
+    }
+    Ok(())
+}
+
 fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {
     match readable(tx, by, source) {
         Ok(()) => Ok(true),

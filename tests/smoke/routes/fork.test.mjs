@@ -73,6 +73,7 @@ route('POST /_electric/entities/{type}/{id}/fork', {
     ['a parent that is not there', { body: { parent: '/{type}/none' } }, 404, 'NOT_FOUND', 'Parent entity not found'],
     ['a parent without name', { body: { parent: '' } }, 404, 'NOT_FOUND', 'Parent entity not found'],
     ['another’s parent', { by: carol, body: { parent: '{parent}' } }, 401, 'UNAUTHORIZED', 'Principal is not allowed to spawn children from {parent}'],
+    ['a parent that has ended', { body: { parent: '/{type}/killed' } }, 409, 'NOT_RUNNING', 'Parent entity "/{type}/killed" is not accepting writes'],
     ['a wake of somebody else', { body: { parent: '{parent}', wake: { ...wake, subscriberUrl: '/{type}/e' } } }, 401, 'UNAUTHORIZED', 'wake.subscriberUrl must match parent'],
     ['a wake of nobody', { body: { wake } }, 400, INVALID, "wake requires parent (the fork's wake fires to its parent)"],
     ['a wait below zero', { body: { waitTimeoutMs: -1 } }, ...negative],

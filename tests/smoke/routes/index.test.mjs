@@ -89,6 +89,7 @@ const routes = [
   ['GET', '/_reveille/entities/{type}/{id}/explain', { within: 'explain' }],
   ['GET', '/_reveille/entities/{type}/{id}/next', { within: 'next' }],
   ['POST', '/_reveille/entities/{type}/{id}/revive', { json: null, within: 'dead-letter' }],
+  ['POST', '/_reveille/entities/{type}/{id}/owner', { within: 'owner' }],
   ['GET', '/_reveille/runners/{runner}/journal', { within: 'journal' }],
   ['GET', '/_reveille/wakes/{wake}/journal', { within: 'journal' }],
   ['GET', '/_reveille/dead-letters', { within: 'dead-letter' }],

@@ -23,11 +23,13 @@ async function offered(w) {
   const args = { topic: 'x' }
   const hers = (await w.spawn(type, 'hers', { args }, { as: alice })).url
   const shared = (await w.spawn(type, 'shared', { args, grants: [to('bob', 'spawn')] }, { as: alice })).url
+  const ended = (await w.spawn(type, 'ended', { args, grants: [to('bob', 'spawn')] }, { as: alice })).url
+  assert.equal((await w.delete(`/_electric/entities${ended}`, { as: alice })).status, 200)
   const pinned = (await w.spawn(type, 'pinned', { args, dispatch_policy: webhook }, { as: alice })).url
   const sandbox_profiles = [{ name: `${w.name}-p`, label: 'p', remote: false }]
   const registered = await w.post('/_electric/runners', { id: w.name, label: 'r', sandbox_profiles }, { as: alice })
   assert.equal(registered.status, 201, registered.text)
-  return { type, id: 'new', hers, shared, pinned, runner: w.name, profile: `${w.name}-p` }
+  return { type, id: 'new', hers, shared, ended, pinned, runner: w.name, profile: `${w.name}-p` }
 }
 
 /** An entity as the answer to its spawn shows it. */
@@ -67,6 +69,7 @@ route('PUT /_electric/entities/{type}/{id}', {
     ['args that do not fit', { body: { args: { topic: 5 } } }, 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed', [{ path: '/topic', message: 'must be string' }]],
     ['empty args, where some are needed', { body: { args: {} } }, 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed', [{ path: '/', message: "must have required property 'topic'" }]],
     ['a URL that is taken', { id: 'hers' }, 409, 'DUPLICATE_URL', 'Entity already exists at URL "{hers}"'],
+    ['a parent that has ended', { body: { parent: '{ended}' } }, 409, 'NOT_RUNNING', 'Parent entity "{ended}" is not accepting writes'],
     ['a sandbox without a profile', { body: { sandbox: { key: 'k' } } }, 400, INVALID, 'sandbox requires a "profile" (or "inherit": true with a parent that has a shared sandbox).'],
     ['a profile that no runner offers', { body: { sandbox: { profile: 'nothing' } } }, 400, INVALID, /^sandbox profile "nothing" is not offered by any registered runner \(available: .*\)\.$/],
     ['a shared sandbox without a runner', { body: { sandbox: { profile: '{profile}', key: 'k' } } }, 400, INVALID,

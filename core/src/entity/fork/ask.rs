@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::wait::Waiting;
 use crate::dispatch::link;
 use crate::engine::Done;
-use crate::entity::spawn::{NotTheParents, ParentNotFound};
+use crate::entity::spawn::{NotTheParents, ParentNotFound, check_parent};
 use crate::entity::{find_to_write, principal};
 use crate::http::{Body, Call, Error, Refusal, failure};
 use crate::limits::{FORK_WAIT, FORK_WAIT_USUAL, TAGS};
@@ -118,11 +118,11 @@ impl Ask {
 
 fn parent(tx: &Tx<'_>, by: &Principal, url: &str) -> Result<EntityRow, Error> {
     let parent = tx.entity(url)?.ok_or(ParentNotFound)?;
-    if permission::may(tx, by, Permission::Spawn, &parent)? {
-        Ok(parent)
-    } else {
-        Err(NotTheParents { url: parent.url }.into())
+    if !permission::may(tx, by, Permission::Spawn, &parent)? {
+        return Err(NotTheParents { url: parent.url }.into());
     }
+    check_parent(&parent)?;
+    Ok(parent)
 }
 
 fn pointer(body: &Body<'_>) -> Option<Place> {

@@ -8,167 +8,10 @@ use proptest::test_runner::TestCaseError;
 use serde_json::{Value as Json, json};
 
 use super::check;
+use super::grants_model::{Entity, Given, Grant, KINDS, Model, PEOPLE, PERMISSIONS, SUBJECTS, SYSTEM, Step, step};
 use crate::tenant::Principal;
 use crate::tests::world::World;
 use crate::{Config, Span};
-
-// -- what is done
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// Somebody spawns an entity, perhaps below another, perhaps with grants.
-    Spawn {
-        by: usize,
-        kind: usize,
-        parent: Option<usize>,
-        grants: Vec<Given>,
-    },
-    Grant {
-        by: usize,
-        entity: usize,
-        grant: Given,
-    },
-    /// Somebody takes a grant away, by the address of an entity that need not be its own.
-    Revoke {
-        by: usize,
-        entity: usize,
-        grant: usize,
-    },
-    GrantType {
-        by: usize,
-        kind: usize,
-        manage: bool,
-        subject: usize,
-        lasts: Option<i64>,
-    },
-    RevokeType {
-        by: usize,
-        kind: usize,
-        grant: usize,
-    },
-    Kill {
-        by: usize,
-        entity: usize,
-    },
-    Pass(i64),
-    /// Time passes, and no timer runs.
-    Skip(i64),
-    Restart,
-}
-
-#[derive(Clone, Debug)]
-struct Given {
-    permission: usize,
-    subject: usize,
-    descendants: bool,
-    copies: bool,
-    /// Milliseconds from now.
-    lasts: Option<i64>,
-}
-
-const PEOPLE: [&str; 5] = ["user:a", "user:b", "agent:a", "agent:c", "system:dev-local"];
-const SYSTEM: usize = 4;
-const KINDS: [&str; 2] = ["t0", "t1"];
-/// Those that the steps try; the others are granted like them.
-const PERMISSIONS: [&str; 5] = ["read", "write", "spawn", "delete", "manage"];
-/// Four principals, two kinds.
-const SUBJECTS: [(&str, &str); 6] = [
-    ("principal", "/principal/user%3Aa"),
-    ("principal", "/principal/user%3Ab"),
-    ("principal", "/principal/agent%3Aa"),
-    ("principal", "/principal/agent%3Ac"),
-    ("principal_kind", "user"),
-    ("principal_kind", "agent"),
-];
-
-fn given() -> impl Strategy<Value = Given> {
-    let lasts = prop_oneof![3 => Just(None), 1 => (0..40_i64).prop_map(Some)];
-    (0..PERMISSIONS.len(), 0..SUBJECTS.len(), any::<bool>(), prop::bool::weighted(0.2), lasts).prop_map(
-        |(permission, subject, descendants, copies, lasts)| Given { permission, subject, descendants, copies, lasts },
-    )
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let who = || prop_oneof![3 => 0..PEOPLE.len(), 1 => Just(SYSTEM)];
-    prop_oneof![
-        8 => (who(), 0..2_usize, prop::option::weighted(0.8, 0..12_usize), prop::collection::vec(given(), 0..2))
-            .prop_map(|(by, kind, parent, grants)| Step::Spawn { by, kind, parent, grants }),
-        8 => (who(), 0..12_usize, given()).prop_map(|(by, entity, grant)| Step::Grant { by, entity, grant }),
-        4 => (who(), 0..12_usize, 0..12_usize).prop_map(|(by, entity, grant)| Step::Revoke { by, entity, grant }),
-        2 => (who(), 0..2_usize, any::<bool>(), 0..SUBJECTS.len(), prop::option::weighted(0.3, 0..40_i64))
-            .prop_map(|(by, kind, manage, subject, lasts)| Step::GrantType { by, kind, manage, subject, lasts }),
-        1 => (who(), 0..2_usize, 0..6_usize).prop_map(|(by, kind, grant)| Step::RevokeType { by, kind, grant }),
-        1 => (who(), 0..12_usize).prop_map(|(by, entity)| Step::Kill { by, entity }),
-        2 => (0..30_i64).prop_map(Step::Pass),
-        1 => (0..30_i64).prop_map(Step::Skip),
-        1 => Just(Step::Restart),
-    ]
-}
-
-// -- the model
-
-#[derive(Clone, Debug)]
-struct Grant {
-    id: i64,
-    /// The entity, or the type.
-    on: usize,
-    given: Given,
-    until: Option<i64>,
-}
-
-struct Entity {
-    url: String,
-    owner: usize,
-    parent: Option<usize>,
-    alive: bool,
-}
-
-#[derive(Default)]
-struct Model {
-    now: i64,
-    entities: Vec<Entity>,
-    grants: Vec<Grant>,
-    types: Vec<Grant>,
-}
-
-impl Model {
-    fn holds(&self, grant: &Grant, by: usize, asked: &str) -> bool {
-        let subject = SUBJECTS[grant.given.subject];
-        let (kind, _) = PEOPLE[by].split_once(':').expect("a key");
-        let url = Principal::parse(PEOPLE[by]).expect("a principal").url();
-        let meant = if subject.0 == "principal" { subject.1 == url } else { subject.1 == kind };
-        let permission = PERMISSIONS[grant.given.permission];
-        meant && (permission == asked || permission == "manage") && self.lasts(grant)
-    }
-
-    fn lasts(&self, grant: &Grant) -> bool {
-        grant.until.is_none_or(|until| self.now < until)
-    }
-
-    fn may(&self, by: usize, asked: &str, entity: usize) -> bool {
-        let covers = |grant: &Grant| grant.on == entity || grant.given.descendants && self.is_below(entity, grant.on);
-        by == SYSTEM
-            || self.entities[entity].owner == by
-            || self.grants.iter().any(|grant| covers(grant) && self.holds(grant, by, asked))
-    }
-
-    fn may_type(&self, by: usize, asked: &str, kind: usize) -> bool {
-        by == SYSTEM || self.types.iter().any(|grant| grant.on == kind && self.holds(grant, by, asked))
-    }
-
-    fn is_below(&self, entity: usize, above: usize) -> bool {
-        let mut up = self.entities[entity].parent;
-        while let Some(at) = up {
-            if at == above {
-                return true;
-            }
-            up = self.entities[at].parent;
-        }
-        false
-    }
-}
-
-// -- one run
 
 struct Run {
     world: World,
@@ -253,6 +96,7 @@ impl Run {
             }
             Step::RevokeType { by, kind, grant } => self.revoke_type(*by, *kind, *grant),
             Step::Kill { by, entity } => self.kill(*by, *entity),
+            Step::HandOver { by, entity, to } => self.hand_over(*by, *entity, *to),
             Step::Pass(ms) => {
                 self.world.pass(Span::millis(*ms));
                 self.model.now = self.world.now.as_millis();
@@ -285,7 +129,9 @@ impl Run {
         let may = model.may_type(by, "spawn", kind)
             && parent
                 .is_none_or(|parent| model.may(by, "spawn", parent) && (!broad || model.may(by, "manage", parent)));
-        if !self.judge(status, 201, may, &format!("spawn {url} by {}: {answer}", PEOPLE[by]))? {
+        let ended = parent.is_some_and(|parent| !model.entities[parent].alive);
+        let done = if ended { 409 } else { 201 };
+        if !self.judge(status, done, may, &format!("spawn {url} by {}: {answer}", PEOPLE[by]))? || ended {
             return Ok(());
         }
         self.model.entities.push(Entity { url: url.clone(), owner: by, parent, alive: true });
@@ -329,20 +175,21 @@ impl Run {
         let (may, what) = (self.model.may(by, "manage", on), format!("{path} by {}: {answer}", PEOPLE[by]));
         if !may || status == 401 {
             self.judge(status, 204, may, &what)?;
-        } else if grant.on != on {
-            prop_assert_eq!(status, 404, "{} by {}: {}", path, PEOPLE[by], answer);
-        } else {
-            // One that has ended may have been taken away already.
-            prop_assert!(
-                status == 204 || status == 404 && !self.model.lasts(&grant),
-                "{}: {} {}",
-                path,
-                status,
-                answer
-            );
+        } else if self.is_taken(&grant, on, status, &what)? {
             self.model.grants.remove(n);
         }
         Ok(())
+    }
+
+    /// Whether a grant was taken away by the address of something: its own, or it is not there. One that has ended may have
+    /// been taken away already.
+    fn is_taken(&self, grant: &Grant, on: usize, status: u16, what: &str) -> Result<bool, TestCaseError> {
+        if grant.on != on {
+            prop_assert_eq!(status, 404, "{}", what);
+            return Ok(false);
+        }
+        prop_assert!(status == 204 || status == 404 && !self.model.lasts(grant), "{}: {}", what, status);
+        Ok(true)
     }
 
     fn grant_type(&mut self, by: usize, on: usize, given: &Given) -> Result<(), TestCaseError> {
@@ -367,19 +214,23 @@ impl Run {
         let grant = self.model.types[n].clone();
         let path = format!("/_electric/entity-types/{}/grants/{}", KINDS[on], grant.id);
         let (status, answer) = self.ask("DELETE", &path, by, &Json::Null);
+        let what = format!("{path} by {}: {answer}", PEOPLE[by]);
         if !self.model.may_type(by, "manage", on) {
-            prop_assert_eq!(status, 401, "{} by {}: {}", path, PEOPLE[by], answer);
-        } else if grant.on != on {
-            prop_assert_eq!(status, 404, "{} by {}: {}", path, PEOPLE[by], answer);
-        } else {
-            prop_assert!(
-                status == 204 || status == 404 && !self.model.lasts(&grant),
-                "{}: {} {}",
-                path,
-                status,
-                answer
-            );
+            prop_assert_eq!(status, 401, "{}", what);
+        } else if self.is_taken(&grant, on, status, &what)? {
             self.model.types.remove(n);
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, by: usize, entity: usize, to: usize) -> Result<(), TestCaseError> {
+        let Some(n) = self.entity(entity) else { return Ok(()) };
+        let path = format!("/_reveille/entities{}/owner", self.model.entities[n].url);
+        let (status, answer) = self.ask("POST", &path, by, &json!({ "principal": PEOPLE[to] }));
+        prop_assert_eq!(status, if by == SYSTEM { 200 } else { 403 }, "{} by {}: {}", path, PEOPLE[by], answer);
+        if by == SYSTEM {
+            prop_assert_eq!(&answer["created_by"], &json!(Principal::parse(PEOPLE[to]).expect("a principal").url()));
+            self.model.entities[n].owner = to;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod cron;
 mod forms;
 mod globs;
 mod grants;
+mod grants_model;
 mod json;
 mod offsets;
 mod producers;
