@@ -43,7 +43,7 @@ test('an amendment adds schemas, is a revision, and is answered with the type', 
   assert.deepEqual(await shown(), answer.json)
 })
 
-test('H4: an amendment keeps the collections that others may write to', async (t) => {
+test('an amendment keeps the collections that others may write to', async (t) => {
   const { w, amend, shown } = await amended(t, full)
   const { url } = await w.spawn(w.name, 'e')
   assert.equal((await amend({ state_schemas: { more: {} } })).status, 200)

@@ -178,7 +178,7 @@ test('a file that is deleted is gone, and so are its bytes', async (t) => {
   assert.equal((await w.get(`${streamPath}?offset=-1`)).status, 404)
 })
 
-test('H6: an id that is taken is refused, and its bytes stay those of its row', async (t) => {
+test('an id that is taken is refused, and its bytes stay those of its row', async (t) => {
   const { upload, attach, download, rows } = await attaching(t)
   await attach('a', 'old')
   for (const type of ['text/plain', 'image/png']) {
@@ -189,7 +189,7 @@ test('H6: an id that is taken is refused, and its bytes stay those of its row', 
   assert.equal((await rows()).length, 1)
 })
 
-test('H6: an id that was given up has the new bytes, never the old', async (t) => {
+test('an id that was given up has the new bytes, never the old', async (t) => {
   const { w, attach, download, remove } = await attaching(t)
   await attach('a', 'first and longest')
   await remove('a')
@@ -199,7 +199,7 @@ test('H6: an id that was given up has the new bytes, never the old', async (t) =
   assert.equal(again.sha256, createHash('sha256').update('second').digest('hex'))
 })
 
-test('H6: bytes that the manifest has forgotten give way', async (t) => {
+test('bytes that the manifest has forgotten give way', async (t) => {
   const { w, attachTo } = await attaching(t)
   const agent = await w.working(w.name, 'agent')
   const got = () => w.get(`/_electric/entities${agent.entity}/attachments/a`)
@@ -245,7 +245,7 @@ test('attachments outlive the end of their entity', async (t) => {
   refuses(await remove('a'), 409, 'NOT_RUNNING')
 })
 
-test('H25: the stream of an attachment is nobody’s but its entity’s', async (t) => {
+test('the stream of an attachment is nobody’s but its entity’s', async (t) => {
   const { w, url, attach, download } = await attaching(t, { as: 'user:alice' })
   const { streamPath } = await attach('a', 'x')
   const get = (path, as) => w.get(`${path}?offset=-1`, { as })

@@ -286,6 +286,21 @@ test('a fork may have a parent, who is woken, and a first message', async (t) =>
   assert.deepEqual((await w.events(other.url, 'inbox')).map((event) => event.value.from), [devLocal])
 })
 
+test('who may spawn below a parent and not write to it greets a fork in their own name', async (t) => {
+  const { w } = await forking(t)
+  const to = (permission) => ({ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission })
+  const { url } = await w.spawn(w.name, 'a', { grants: [to('fork')] })
+  const { url: parent } = await w.spawn(w.name, 'p', { grants: [to('spawn')] })
+  const greeted = async () => {
+    const forked = await w.post(`/_electric/entities${url}/fork`, { parent, initialMessage: 'go' }, { as: 'user:bob' })
+    assert.equal(forked.status, 201, forked.text)
+    return (await w.events(forked.json.root.url, 'inbox'))[0].value.from
+  }
+  assert.equal(await greeted(), '/principal/user%3Abob', 'nobody speaks for an entity that they may not write to')
+  assert.equal((await w.post(`/_electric/entities${parent}/grants`, to('write'))).status, 201)
+  assert.equal(await greeted(), parent)
+})
+
 test('a fork waits for those below to be idle', async (t) => {
   const { w, fork, ask, refuses } = await forking(t)
   const { url } = await w.spawn(w.name, 'a')

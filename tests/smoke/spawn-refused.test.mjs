@@ -52,6 +52,35 @@ for (const [what, request, status, code, message] of refusals) {
   })
 }
 
+test('who finds its URL taken is told by whom', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const { url, type, streams } = await w.spawn(w.name, 'e')
+  const again = await w.put(`/_electric/entities${url}`, {})
+  assert.equal(again.status, 409, again.text)
+  assert.deepEqual(again.json.error, {
+    code: 'DUPLICATE_URL', message: `Entity already exists at URL "${url}"`, details: { entity: { url, type, streams } },
+  })
+})
+
+test('a stream that stands where an entity’s would stand refuses the spawn, and stays as it was', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const parent = await w.spawn(w.name, 'parent')
+  const wake = { subscriberUrl: parent.url, condition: 'runFinished' }
+  for (const [id, headers, body] of [['json', { 'content-type': 'application/json' }, '[{"mine":1}]'], ['text', { 'content-type': 'text/plain' }, 'mine']]) {
+    const [url, path] = [`/${w.name}/${id}`, `/${w.name}/${id}/main`]
+    assert.equal((await w.http('PUT', path, { headers, body, as: 'user:bob' })).status, 201)
+    const refused = await w.put(`/_electric/entities${url}`, { parent: parent.url, wake, initialMessage: 1 })
+    assert.equal(refused.status, 409, refused.text)
+    assert.equal(refused.json.error.code, 'DUPLICATE_URL')
+    assert.equal((await w.get(`/_electric/entities${url}`)).status, 404)
+    assert.equal((await w.get(`${path}?offset=-1`, { as: 'user:bob' })).text, body)
+    assert.equal((await w.delete(path, { as: 'user:bob' })).status, 204)
+  }
+  assert.deepEqual((await w.events(parent.url)).map((event) => event.type), ['entity_created'], 'nobody is woken, nothing is told')
+})
+
 test('a refused spawn registers no wake', async (t) => {
   const w = await world(t)
   await w.type({ inbox_schemas: {} })

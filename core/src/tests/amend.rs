@@ -22,7 +22,7 @@ fn a_type_that_would_be_too_long_stays_as_it_was() {
 }
 
 #[test]
-fn hazard_h15_amendments_that_come_together_are_both_kept() {
+fn amendments_that_come_together_are_both_kept() {
     let mut w = World::new();
     w.webhook_type("t");
     let one = |key: &str| {

@@ -78,7 +78,7 @@ fn a_file_in_many_pieces_is_there_after_a_restart_and_gone_when_it_is_deleted() 
 }
 
 #[test]
-fn hazard_h34_a_file_is_refused_by_its_own_size_and_not_by_its_forms() {
+fn a_file_is_refused_by_its_own_size_and_not_by_its_forms() {
     let mut w = spawned();
     let refused = attach(&mut w, "a", &"x".repeat(ATTACHMENT + 1));
     assert_eq!((refused.status, refused.code().as_str()), (413, "INVALID_REQUEST"));

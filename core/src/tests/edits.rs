@@ -34,7 +34,7 @@ fn edits_of_one_batch_stand_in_their_order() {
 }
 
 #[test]
-fn hazard_h19_an_edit_that_comes_with_the_end_is_before_it_or_refused() {
+fn an_edit_that_comes_with_the_end_is_before_it_or_refused() {
     let mut w = spawned();
     let kill = World::command("DELETE", "/_electric/entities/t/a", &[], "");
     let edit = || edit(&json!({ "status": "processed" }));

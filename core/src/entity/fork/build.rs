@@ -19,7 +19,7 @@ use crate::entity::view::View;
 use crate::entity::{Status, attachments, principal, save, tags};
 use crate::http::{Error, Response};
 use crate::limits::{FORK_STREAMS, FORKS};
-use crate::permission;
+use crate::permission::{self, Permission};
 use crate::store::{EntityRow, StreamRow, Tx};
 use crate::stream::{Cause, Class, copy, is_too_deep, shared_state};
 use crate::tenant::Principal;
@@ -64,7 +64,7 @@ pub(super) fn build(
         link::link(tx, &copy.entity)?;
     }
     if let Some(message) = &ask.message {
-        greet(tx, by, ask, &copies[0].entity, message)?;
+        greet(tx, by, parent, &copies[0].entity, message)?;
     }
     let entities = copies.iter().map(|copy| View::of(&copy.entity)).collect();
     Ok(Response::json(StatusCode::CREATED, &Forked { root: View::of(&copies[0].entity), entities }).into())
@@ -156,9 +156,16 @@ fn copy_states(tx: &Tx<'_>, names: &Names) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sends the new root its first message, from its parent or else from who forks.
-fn greet(tx: &Tx<'_>, by: &Principal, ask: &Ask, root: &EntityRow, payload: &RawValue) -> Result<(), Error> {
-    let from = ask.parent.clone().unwrap_or_else(|| by.url());
+/// Sends the new root its first message: from its parent, for whoever may write to that, else from who forks.
+fn greet(
+    tx: &Tx<'_>,
+    by: &Principal,
+    parent: Option<&EntityRow>,
+    root: &EntityRow,
+    payload: &RawValue,
+) -> Result<(), Error> {
+    let speaks = parent.map_or(Ok(false), |parent| permission::may(tx, by, Permission::Write, parent))?;
+    let from = parent.filter(|_| speaks).map_or_else(|| by.url(), |parent| parent.url.clone());
     let message = Message { from: Some(from), ..Message::first(payload, None) };
     let mut stream = main(tx, root)?;
     inbox::append(tx, root, &mut stream, &message, &tx.draw.uuid(), Cause::outside(Class::Named))
