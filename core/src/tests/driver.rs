@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use crate::store::{Row, Sql, SqlError, Value, Verdict, Visit};
@@ -15,6 +15,8 @@ pub(super) struct Memory {
     pub(super) fail_commit: Cell<bool>,
     /// Fails the statement whose text contains this, ending the transaction as a full disk does.
     pub(super) fail_on: RefCell<Option<&'static str>>,
+    /// Fails a statement in the same way after so many more.
+    pub(super) fail_after: Cell<Option<usize>>,
     /// Refuses each statement whose text contains this; the transaction goes on.
     pub(super) refuse_on: RefCell<Option<&'static str>>,
 }
@@ -29,7 +31,25 @@ impl Memory {
             fail_commit: Cell::new(false),
             fail_on: RefCell::new(None),
             refuse_on: RefCell::new(None),
+            fail_after: Cell::new(None),
         }
+    }
+
+    /// All that is in the database.
+    pub(super) fn dump(&self) -> String {
+        let tables =
+            "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name)";
+        let rows = |table: &str| {
+            let mut statement = self.db.prepare(&format!("SELECT * FROM {table}")).expect("prepares");
+            let columns = statement.column_count();
+            let row =
+                |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<Stored>>>();
+            let mut rows: Vec<_> =
+                statement.query_map([], row).expect("queries").map(|row| format!("{row:?}\n")).collect();
+            rows.sort();
+            format!("{table}\n{}", rows.concat())
+        };
+        self.text(tables).split(',').map(rows).collect()
     }
 
     /// Changes the database behind the engine's back.
@@ -67,7 +87,9 @@ fn lower(error: rusqlite::Error) -> SqlError {
 
 impl Sql for Memory {
     fn run(&self, sql: &'static str, params: &[Value<'_>], visit: &mut Visit<'_>) -> Result<(), SqlError> {
-        if self.fail_on.borrow().is_some_and(|text| sql.contains(text)) {
+        let fails = self.depth.get() > 0 && self.fail_after.get() == Some(0);
+        self.fail_after.set(self.fail_after.get().and_then(|left| left.checked_sub(1)));
+        if fails || self.fail_on.borrow().is_some_and(|text| sql.contains(text)) {
             *self.fail_on.borrow_mut() = None;
             self.db.execute_batch("ROLLBACK").map_err(lower)?;
             return Err(SqlError::new("database or disk is full"));
