@@ -1,11 +1,14 @@
 //! A driver over rusqlite, in memory, that can be told to fail.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use crate::store::{Row, Sql, SqlError, Value, Verdict, Visit};
+
+pub(super) type Dump = BTreeMap<String, Vec<String>>;
 
 pub(super) struct Memory {
     db: Connection,
@@ -35,21 +38,26 @@ impl Memory {
         }
     }
 
-    /// All that is in the database.
-    pub(super) fn dump(&self) -> String {
-        let tables =
-            "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name)";
-        let rows = |table: &str| {
-            let mut statement = self.db.prepare(&format!("SELECT * FROM {table}")).expect("prepares");
-            let columns = statement.column_count();
-            let row =
-                |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<Stored>>>();
-            let mut rows: Vec<_> =
-                statement.query_map([], row).expect("queries").map(|row| format!("{row:?}\n")).collect();
-            rows.sort();
-            format!("{table}\n{}", rows.concat())
-        };
-        self.text(tables).split(',').map(rows).collect()
+    /// All that is in the database, by table.
+    pub(super) fn dump(&self) -> Dump {
+        let names = "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'";
+        self.text(names).split(',').map(|table| (table.to_owned(), self.rows(table))).collect()
+    }
+
+    /// The tables in which something else is than was.
+    pub(super) fn changed_since(&self, before: &Dump) -> Vec<String> {
+        let now = self.dump();
+        before.keys().filter(|table| now.get(*table) != before.get(*table)).cloned().collect()
+    }
+
+    fn rows(&self, table: &str) -> Vec<String> {
+        let mut statement = self.db.prepare(&format!("SELECT * FROM {table}")).expect("prepares");
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<Stored>>>();
+        let rows = statement.query_map([], row).expect("queries").map(|row| format!("{:?}", row.expect("a row")));
+        let mut rows: Vec<String> = rows.collect();
+        rows.sort();
+        rows
     }
 
     /// Changes the database behind the engine's back.
