@@ -14,6 +14,8 @@ pub(super) struct Memory {
     db: Connection,
     depth: Cell<usize>,
     written: Cell<u64>,
+    /// How many statements were run.
+    pub(super) statements: Cell<u64>,
     /// Fails the commit of the next outermost transaction.
     pub(super) fail_commit: Cell<bool>,
     /// Fails the statement whose text contains this, ending the transaction as a full disk does.
@@ -31,6 +33,7 @@ impl Memory {
             db,
             depth: Cell::new(0),
             written: Cell::new(0),
+            statements: Cell::new(0),
             fail_commit: Cell::new(false),
             fail_on: RefCell::new(None),
             refuse_on: RefCell::new(None),
@@ -95,6 +98,7 @@ fn lower(error: rusqlite::Error) -> SqlError {
 
 impl Sql for Memory {
     fn run(&self, sql: &'static str, params: &[Value<'_>], visit: &mut Visit<'_>) -> Result<(), SqlError> {
+        self.statements.set(self.statements.get() + 1);
         let fails = self.depth.get() > 0 && self.fail_after.get() == Some(0);
         self.fail_after.set(self.fail_after.get().and_then(|left| left.checked_sub(1)));
         if fails || self.fail_on.borrow().is_some_and(|text| sql.contains(text)) {
