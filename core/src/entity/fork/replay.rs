@@ -34,6 +34,10 @@ pub(super) struct Replay {
 }
 
 impl Replay {
+    pub(super) fn has_begun(&self) -> bool {
+        self.at > Offset::ZERO
+    }
+
     /// Whether it has come to a place, or to the stream's end.
     pub(super) fn is_there(&self, stream: &StreamRow, upto: Option<&Point>) -> bool {
         match upto {
