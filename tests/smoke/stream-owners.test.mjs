@@ -223,6 +223,51 @@ for (const [what, kind] of Object.entries(kinds)) {
   })
 }
 
+// What belongs to an entity, with alice's entity at `url`: its path, and how it comes to say something more.
+const lent = {
+  'an entity': async (w, url) => [`${url}/main`, () => w.send(url, SECRET, {}, alice)],
+  async 'a shared state'(w, url) {
+    const path = `/_electric/shared-state/${w.name}`
+    assert.equal((await w.put(path, [], { ...alice, headers: { ...json, 'electric-owner-entity': url } })).status, 201)
+    return [path, () => w.post(path, [change('note', SECRET, {})], alice)]
+  },
+  async 'the stream of a shape'(w, url) {
+    const shape = await w.shape()
+    const asks = { options: { url: shape.url, table: 'todos' }, metadata: { entityUrl: url } }
+    const { streamUrl } = await ok(w.post('/_electric/pg-sync/register', asks, alice))
+    const says = async () => {
+      shape.change('insert', { id: '1', tags: `{${SECRET}}` })
+      await w.eventually(async () => {
+        await w.advance(1_000)
+        assert.equal((await w.read(streamUrl, alice)).length, 1)
+      })
+    }
+    return [streamUrl, says]
+  },
+}
+
+for (const [what, make] of Object.entries(lent)) {
+  test(`who may read ${what} no more reads no further`, async (t) => {
+    const w = await sourced(t)
+    await w.type()
+    const { url } = await w.spawn(w.name, 'lent', {}, alice)
+    const [path, says] = await make(w, url)
+    const grants = `/_electric/entities${url}/grants`
+    const read = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'read' }
+    const { id } = (await w.post(grants, read, alice)).json
+    const follower = await w.follow(`${path}?offset=now&live=sse`, bob)
+    assert.equal((await follower.next()).event, 'control')
+    const poll = w.get(`${path}?offset=now&live=long-poll`, bob)
+    await w.settle()
+    assert.equal((await w.delete(`${grants}/${id}`, alice)).status, 204)
+    await says()
+    for (let event = await follower.next(); event; event = await follower.next()) assert.ok(!JSON.stringify(event).includes(SECRET))
+    const { status, text, headers } = await poll
+    assert.deepEqual([status, text.includes(SECRET), headers['access-control-allow-origin']], [401, false, '*'])
+    assert.ok((await w.get(`${path}?offset=-1`, alice)).text.includes(SECRET))
+  })
+}
+
 // Who asks for a path while it is nobody's has no part in it when it is somebody's.
 
 test('a subscription that was to announce itself on a stream announces nothing there once that is somebody’s', async (t) => {
