@@ -9,6 +9,7 @@ mod driver;
 mod edits;
 mod egress;
 mod forks;
+mod grants;
 mod holes;
 mod laws;
 mod long_forks;
