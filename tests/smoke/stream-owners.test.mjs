@@ -24,7 +24,7 @@ async function ok(asked) {
 
 /**
  * The kinds of streams that the server owns. `make` has one hold something that is alice's, and gives its path; `reader`
- * may read it, everybody where there is none; `writers` may write to it as to any stream; `beside` is another path of the
+ * may read it, everybody where there is none; `writers` may write to it as to any stream; `beside` gives other paths of the
  * kind, where there is nothing.
  */
 const kinds = {
@@ -97,7 +97,7 @@ const kinds = {
     },
     reader: alice,
     writers: [alice, system],
-    beside: (w) => `/_electric/shared-state/${w.name}-unborn`,
+    beside: (w) => [`/_electric/shared-state/${w.name}-unborn`, `/_electric/shared-state/${w.name}/deeper`],
   },
   'what comes by webhooks that nobody is shown': {
     async make(w) {
@@ -194,12 +194,13 @@ for (const [what, kind] of Object.entries(kinds)) {
     const { w, path, shown } = await owned(t, kind)
     const was = await shown()
     assert.equal(was[0], 200)
+    const near = [beside?.(w) ?? []].flat()
     await w.put(`/plain/${w.name}/forked`, [change('note', 'planted', {})])
     const forks = { ...json, 'stream-forked-from': `/plain/${w.name}/forked` }
     const planted = [change('note', 'planted', {})]
     const may = (by) => writers.some(({ as }) => as === by.as)
     for (const by of [alice, bob, system].filter((one) => !may(one))) {
-      for (const at of [path, beside?.(w)].filter(Boolean)) {
+      for (const at of [path, ...near]) {
         for (const [deed, ask] of [
           ['a creation', () => w.put(at, planted, by)],
           ['a creation of none', () => w.put(at, undefined, { ...by, headers: json })],
@@ -219,7 +220,7 @@ for (const [what, kind] of Object.entries(kinds)) {
       }
     }
     assert.deepEqual(await shown(), was)
-    if (beside) assert.notEqual((await w.head(beside(w), system)).status, 200, 'nothing came to be')
+    for (const at of near) assert.notEqual((await w.head(at, system)).status, 200, 'nothing came to be')
   })
 }
 
