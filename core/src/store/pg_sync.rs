@@ -77,6 +77,11 @@ impl Read<'_> {
         self.one(select!("WHERE id = ?1"), &[id.into()], pg_sync)
     }
 
+    /// Those that are followed for an entity, by the row ids of their streams.
+    pub(crate) fn pg_syncs_for(&self, entity: &str) -> Result<Vec<i64>, SqlError> {
+        self.all("SELECT id FROM pg_sync WHERE entity = ?1 ORDER BY id", &[entity.into()], |row| row.int(0))
+    }
+
     /// How many there are.
     pub(crate) fn pg_syncs(&self) -> Result<i64, SqlError> {
         Ok(self.one("SELECT count(*) FROM pg_sync", &[], |row| row.int(0))?.unwrap_or(0))

@@ -53,15 +53,21 @@ pub(super) fn enter(tx: &Tx<'_>, by: &Principal, request: &Request, id: &str) ->
 /// A row of an entity's manifest names a state: from now on that belongs to the entity, too, if it is nobody's or its
 /// creator may write to it already.
 pub(crate) fn link(tx: &Tx<'_>, owner: &EntityRow, key: &str, id: Option<&str>) -> Result<(), SqlError> {
-    let Some(id) = id else {
-        return if tx.state_under(owner.id, key)?.is_some() { tx.delete_state(owner.id, key) } else { Ok(()) };
-    };
-    if tx.state_under(owner.id, key)?.as_deref() == Some(id) {
+    let before = tx.state_under(owner.id, key)?;
+    if before.as_deref() == id {
         return Ok(());
     }
+    match id {
+        Some(id) if may_have(tx, owner, id)? => tx.write_state(owner.id, key, id)?,
+        _ => tx.delete_state(owner.id, key)?,
+    }
+    before.map_or(Ok(()), |before| permission::lost_state(tx, &before))
+}
+
+fn may_have(tx: &Tx<'_>, owner: &EntityRow, id: &str) -> Result<bool, SqlError> {
     let creator = Principal::parse(&owner.created_by);
     let theirs = creator.map(|creator| may(tx, &creator, Permission::Write, id)).transpose()? == Some(true);
-    if theirs || is_nobodys(tx, id)? { tx.write_state(owner.id, key, id) } else { tx.delete_state(owner.id, key) }
+    Ok(theirs || is_nobodys(tx, id)?)
 }
 
 /// Whether no entity has a state yet.

@@ -211,7 +211,8 @@ pub(crate) fn forget_unreadable(tx: &Tx<'_>, subscriber: &EntityRow, by: &Princi
     Ok(())
 }
 
-fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {
+/// Whether `by` may read a source: an entity by its URL, or a stream.
+pub(crate) fn may_read(tx: &Tx<'_>, by: &Principal, source: &str) -> Result<bool, SqlError> {
     match readable(tx, by, source) {
         Ok(()) => Ok(true),
         Err(Error::Refused(_)) => Ok(false),
