@@ -337,3 +337,22 @@ test('a subscription that awaited a stream follows it not, once that is somebody
   assert.equal((await subscription.tryClaim()).json.error.code, 'NO_PENDING_WORK')
   assert.equal((await subscription.delete()).status, 204)
 })
+
+test('an entity that observed a path hears nothing of it, once that is somebody else’s', async (t) => {
+  const w = await sourced(t)
+  await w.type()
+  const id = `${w.name}-late`
+  const { url } = await w.spawn(w.name, 'bobs', {}, bob)
+  for (const sourceUrl of [`/runners/${id}/wake`, `/${w.name}/later`, `/principal/user%3A${w.name}`, `/${w.name}/later/main`]) {
+    for (const condition of [{ on: 'change' }, { on: 'change', collections: ['wake', 'inbox', 'entity_created', 'identity'] }]) {
+      const answer = await w.post('/_electric/wake', { subscriberUrl: url, sourceUrl, condition }, bob)
+      assert.ok([204, 401].includes(answer.status), answer.text)
+    }
+  }
+  await w.runner(id, alice)
+  await w.spawn(w.name, 'later', { dispatch_policy: { targets: [{ type: 'runner', runnerId: id }] }, initialMessage: SECRET }, alice)
+  assert.equal((await w.read(`/runners/${id}/wake`, alice)).length, 1)
+  const as = `user:${w.name}`
+  await w.send((await ok(w.get(`/_electric/entities/principal/${as}`, { as }))).url, SECRET, {}, { as })
+  assert.deepEqual((await w.read(`${url}/main`, bob)).filter((event) => event.type === 'wake'), [])
+})
