@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { cronPath, manifestRow } from '../harness/observer.mjs'
+import { cronPath } from '../harness/observer.mjs'
 import { refuses, Subscription } from '../harness/subscription.mjs'
 import { sourced } from '../harness/webhook-catalogue.mjs'
 import { change } from '../harness/world.mjs'
@@ -276,34 +276,6 @@ for (const [what, make] of Object.entries(lent)) {
     assert.equal((await subscription.delete()).status, 204)
   })
 }
-
-test('who read a shared state by an entity that gives it up is told no more of it', async (t) => {
-  const w = await sourced(t)
-  await w.type()
-  const path = `/_electric/shared-state/${w.name}`
-  const { url: keeper } = await w.spawn(w.name, 'keeper', {}, alice)
-  assert.equal((await w.put(path, [], { ...alice, headers: { ...json, 'electric-owner-entity': keeper } })).status, 201)
-  const grants = [{ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'read' }]
-  const hook = await w.hook()
-  await w.spawn(w.name, 'lender', { dispatch_policy: hook.policy, initialMessage: 'go', grants }, alice)
-  const lender = await w.woken(hook)
-  await lender.claim()
-  await lender.append([manifestRow('s', { kind: 'shared-state', id: w.name })])
-  const { url: his } = await w.spawn(w.name, 'his', {}, bob)
-  const told = async () => (await w.read(`${his}/main`, bob)).filter((event) => event.type === 'wake').length
-  assert.equal((await w.post('/_electric/wake', { subscriberUrl: his, sourceUrl: path, condition: { on: 'change' } }, bob)).status, 204)
-  const subscription = await Subscription.make(w, { type: 'pull-wake', streams: [path.slice(1)], wake_stream: `plain/${w.name}/wakes` }, bob)
-  assert.equal((await w.post(path, [change('note', 'seen', {})], alice)).status, 204)
-  assert.equal(await told(), 1)
-  await (await subscription.claim()).done()
-
-  await lender.append([manifestRow('s')])
-  assert.equal((await w.post(path, [change('note', SECRET, {})], alice)).status, 204)
-  assert.equal((await w.get(`${path}?offset=-1`, bob)).status, 401)
-  assert.equal(await told(), 1)
-  assert.equal((await subscription.tryClaim()).json.error.code, 'NO_PENDING_WORK')
-  assert.equal((await subscription.delete()).status, 204)
-})
 
 // Who asks for a path while it is nobody's has no part in it when it is somebody's.
 

@@ -50,21 +50,22 @@ pub(super) fn enter(tx: &Tx<'_>, by: &Principal, request: &Request, id: &str) ->
     }
 }
 
-/// A row of an entity's manifest names a state: from now on that belongs to the entity, too, if it is nobody's or its
-/// creator may write to it already.
-pub(crate) fn link(tx: &Tx<'_>, owner: &EntityRow, key: &str, id: Option<&str>) -> Result<(), SqlError> {
+/// A row of an entity's manifest names a state, or none: from now on that belongs to the entity, too, if it is nobody's or
+/// its creator may write to it already. Gives the state for which the row stood until now, if it does not any more.
+pub(crate) fn link(tx: &Tx<'_>, owner: &EntityRow, key: &str, id: Option<&str>) -> Result<Option<String>, SqlError> {
     let before = tx.state_under(owner.id, key)?;
     if before.as_deref() == id {
-        return Ok(());
+        return Ok(None);
     }
     match id {
-        Some(id) if may_have(tx, owner, id)? => tx.write_state(owner.id, key, id)?,
-        _ => tx.delete_state(owner.id, key)?,
+        Some(id) if is_free_to(tx, owner, id)? => tx.write_state(owner.id, key, id)?,
+        _ if before.is_some() => tx.delete_state(owner.id, key)?,
+        _ => {}
     }
-    before.map_or(Ok(()), |before| permission::lost_state(tx, &before))
+    Ok(before)
 }
 
-fn may_have(tx: &Tx<'_>, owner: &EntityRow, id: &str) -> Result<bool, SqlError> {
+fn is_free_to(tx: &Tx<'_>, owner: &EntityRow, id: &str) -> Result<bool, SqlError> {
     let creator = Principal::parse(&owner.created_by);
     let theirs = creator.map(|creator| may(tx, &creator, Permission::Write, id)).transpose()? == Some(true);
     Ok(theirs || is_nobodys(tx, id)?)
