@@ -30,6 +30,8 @@ pub const COMPLAINTS: usize = 100;
 pub const COMPLAINT_TEXT: usize = 64 << 10;
 /// The longest path.
 pub const PATH: usize = 2048;
+/// The longest name of a type: what leads to it is no longer than a path.
+pub const TYPE_NAME: usize = 1024;
 /// The longest content type, `stream-seq` or `producer-id`: they are kept, and read again by each append.
 pub const KEPT_HEADER: usize = 1024;
 /// The most messages that one append may carry.

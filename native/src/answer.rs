@@ -48,3 +48,26 @@ pub(crate) fn refuse(busy: Busy, path: &str) -> Answer {
     dress(&mut response, path);
     whole(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_may_read_why_it_was_turned_away_and_when_to_come_again() {
+        for (busy, code) in [
+            (Busy::Queue, "OVERLOADED"),
+            (Busy::LiveReaders, "OVERLOADED"),
+            (Busy::Stopping, "SERVER_STOPPING"),
+            (Busy::Failed, "STORE_UNAVAILABLE"),
+        ] {
+            let answer = refuse(busy, "/_electric/entities");
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers()["access-control-allow-origin"], "*", "{busy:?}");
+            assert!(answer.headers().contains_key("retry-after"), "{busy:?}");
+            let Either::Left(body) = answer.into_body() else { panic!("it is whole") };
+            let text = format!("{body:?}");
+            assert!(text.contains(code), "{text}");
+        }
+    }
+}

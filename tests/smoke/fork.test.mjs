@@ -305,6 +305,18 @@ test('who may spawn below a parent and not write to it greets a fork in their ow
   assert.equal(await greeted(), parent)
 })
 
+test('who may spawn below a parent and not write to it has no fork wake it', async (t) => {
+  const { w, ask, fork, refuses } = await forking(t)
+  const to = (permission) => ({ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission })
+  const { url } = await w.spawn(w.name, 'a', { grants: [to('fork')] })
+  const { url: parent } = await w.spawn(w.name, 'p', { grants: [to('spawn')] })
+  const [asked, bob] = [{ parent, wake: { subscriberUrl: parent, condition: 'runFinished' } }, { as: 'user:bob' }]
+  await refuses(ask(url, asked, bob), 401, 'UNAUTHORIZED', `Principal is not allowed to write ${parent}`)
+  assert.equal((await w.get(`/_electric/entities?type=${w.name}`)).json.length, 2, 'there is no fork')
+  assert.equal((await w.post(`/_electric/entities${parent}/grants`, to('write'))).status, 201)
+  assert.equal((await fork(url, asked, bob)).root.parent, parent)
+})
+
 test('a fork waits for those below to be idle', async (t) => {
   const { w, fork, ask, refuses } = await forking(t)
   const { url } = await w.spawn(w.name, 'a')

@@ -33,3 +33,21 @@ test('hex digits keep their case and an unescaped form is another name', async (
   }
   assert.equal((await w.get(`/_electric/entities/${w.name}/a/b`)).status, 404)
 })
+
+test('the name of a type is kept as it was written, too', async (t) => {
+  const w = await world(t)
+  const names = ['a%20b', 'a%2Fb', 'a%2fb', 'a:b'].map((name) => `${w.name}-${name}`)
+  for (const name of names) await w.type({ name })
+  for (const name of names) {
+    assert.equal((await w.get(`/_electric/entity-types/${name}`)).json.name, name)
+    const { url } = await w.spawn(name, 'e', { initialMessage: name })
+    assert.equal(url, `/${name}/e`)
+    assert.deepEqual((await w.entity(url)).type, name)
+    assert.deepEqual((await w.events(url, 'inbox')).map((event) => event.value.payload), [name])
+    assert.deepEqual((await w.get(`/_electric/entities?type=${encodeURIComponent(name)}`)).json.map((one) => one.url), [url])
+  }
+  for (const other of ['a%2520b', 'a%3Ab']) {
+    assert.equal((await w.get(`/_electric/entity-types/${w.name}-${other}`)).status, 404)
+    assert.equal((await w.put(`/_electric/entities/${w.name}-${other}/e`, {})).status, 404)
+  }
+})

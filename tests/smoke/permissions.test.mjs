@@ -130,6 +130,11 @@ test('who may read or write an entity may read or write its shared state', async
   const carols = await w.spawn(type, 'carols', {}, { as: 'user:carol' })
   denied(await w.post(path, [change('note', 'n', {})], owned(carols.url, bob)), 'write')
   denied(await w.get(`${path}?offset=-1`, { as: 'user:carol' }), 'read')
+  // Nor one that is not there: whoever made it afterwards would be in.
+  for (const by of [alice, bob, {}]) denied(await w.post(path, [change('note', 'n', {})], owned(`/${type}/later`, by)), 'write')
+  await w.spawn(type, 'later', {}, { as: 'user:carol' })
+  denied(await w.get(`${path}?offset=-1`, { as: 'user:carol' }), 'read')
+  assert.equal((await w.post(path, [change('note', 'n', {})], owned(' ', bob))).status, 204)
   const his = await w.spawn(type, 'his', {}, bob)
   assert.equal((await w.post(path, [change('note', 'n', {})], owned(his.url, bob))).status, 204)
 })

@@ -43,3 +43,35 @@ test('keys, types, entities, streams, claims, wakes and timers outlive a restart
   await w.advance(60_000)
   assert.deepEqual((await w.events(url, 'inbox')).map((event) => event.value.payload), ['before', 'later'])
 })
+
+test('grants, shared states and membership streams outlive a restart', async (t) => {
+  const server = await startHost()
+  const w = await world(t, { host: server })
+  const [alice, bob, carol] = ['alice', 'bob', 'carol'].map((id) => ({ as: `user:${id}` }))
+  await w.type()
+  const spawn = async (id, more) => (await w.spawn(w.name, id, { tags: { team: 'a' }, ...more }, alice)).url
+  const url = await spawn('first', { grants: [{ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'read' }] })
+  const state = `/_electric/shared-state/${w.name}`
+  const named = { 'content-type': 'application/json', 'electric-owner-entity': url }
+  assert.equal((await w.put(state, [change('note', 'before', {})], { ...alice, headers: named })).status, 201)
+  const team = (await w.post('/_electric/observations/entities/ensure-stream', { tags: { team: 'a' } }, alice)).json.streamUrl
+  const told = async () => (await w.read(team, alice)).map(({ headers, key }) => [headers.operation, key])
+  await w.advance(0)
+  assert.deepEqual(await told(), [['insert', url]])
+
+  await server.stop()
+  await server.restart()
+  w.testId += ' after the restart'
+
+  assert.equal((await w.post(state, [change('note', 'after', {})], alice)).status, 204)
+  for (const [by, status] of [[alice, 200], [bob, 200], [carol, 401]]) {
+    assert.equal((await w.get(`/_electric/entities${url}`, by)).status, status, by.as)
+    assert.equal((await w.get(`${state}?offset=-1`, by)).status, status, by.as)
+    assert.equal((await w.get(`${team}?offset=-1`, by)).status, by === alice ? 200 : 401, by.as)
+  }
+  const second = await spawn('second')
+  await w.delete(`/_electric/entities${url}/grants/${(await w.get(`/_electric/entities${url}/grants`, alice)).json.grants[0].id}`, alice)
+  assert.equal((await w.get(`${state}?offset=-1`, bob)).status, 401)
+  await w.advance(0)
+  assert.deepEqual(await told(), [['insert', url], ['insert', second]])
+})

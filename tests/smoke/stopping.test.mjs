@@ -33,7 +33,7 @@ async function begun(w, method, path, body) {
       const chunks = []
       for await (const chunk of res) chunks.push(chunk)
       const text = Buffer.concat(chunks).toString()
-      resolve({ status: res.statusCode, text, json: text && JSON.parse(text) })
+      resolve({ status: res.statusCode, headers: res.headers, text, json: text && JSON.parse(text) })
     })
   })
   answer.catch(() => {})
@@ -74,6 +74,7 @@ test('while the server stops, that is what it answers to a webhook', { skip }, a
   const answer = await request.finish()
   assert.equal(answer.status, 503, answer.text)
   assert.deepEqual(answer.json, { error: { code: 'SERVER_STOPPING', message: 'Server is shutting down' } })
+  assert.equal(answer.headers['access-control-allow-origin'], '*', 'a browser may read it')
   await restart()
 })
 
@@ -87,6 +88,7 @@ test('a server that stops takes a message and leaves its delivery to the next, o
   const inbox = (await w.events(url, 'inbox')).map((event) => event.value.payload)
   if (answer.status === 503) {
     assert.equal(answer.json.error.code, 'SERVER_STOPPING')
+    assert.equal(answer.headers['access-control-allow-origin'], '*')
     assert.deepEqual(inbox, [])
     return
   }

@@ -193,8 +193,10 @@ test('closing answers what was accepted, and nothing after it', async (t) => {
   await pause(0)
   await w.router.close()
   assert.ok((await accepted).ok)
-  assert.equal((await poll).status, 503)
-  assert.equal((await w.ask('GET', '/s?offset=-1')).status, 503)
+  for (const answer of [await poll, await w.ask('GET', '/s?offset=-1')]) {
+    assert.equal(answer.status, 503)
+    assert.equal(answer.headers.get('access-control-allow-origin'), '*', 'a browser may read it')
+  }
   const again = reveille(t, { dir: w.dir })
   assert.deepEqual(await read(again, '/s'), ['last'])
 })

@@ -9,8 +9,8 @@ use crate::dispatch::{Policy, Target};
 use crate::effect::{EffectId, Fetch, Fetched};
 use crate::egress;
 use crate::engine::Done;
-use crate::http::{Body, Call, Error, Refusal, Request, Response, failure};
-use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME};
+use crate::http::{Body, Call, Error, Refusal, Request, Response, canonical_path, failure, is_encoded};
+use crate::limits::{ANSWER, FETCH_SLACK, FETCH_TIME, TYPE_NAME};
 use crate::pending::Pending;
 use crate::permission::{Decision, Resource, last_word};
 use crate::store::{EntityTypeRow, Tx};
@@ -35,6 +35,11 @@ failure! {
 failure! {
     /// The name is kept for the server.
     Reserved => BAD_REQUEST "INVALID_REQUEST", "Entity type names starting with \"_\" are reserved"
+}
+
+failure! {
+    /// No path leads to such a type, or to an entity of it.
+    UnfitName { name: String } => BAD_REQUEST "INVALID_REQUEST", "Entity type name `{name}` cannot be a segment of an entity's URL"
 }
 
 failure! {
@@ -240,6 +245,13 @@ fn check_permission(tx: &Tx<'_>, by: &Principal, name: &str) -> Result<(), Error
     }
 }
 
+/// Whether a name stands in a path as it is: nothing decodes it, so what must be escaped there could never be meant. A `*`
+/// stands for any name in patterns.
+fn is_segment(name: &str) -> bool {
+    let path = format!("/{name}");
+    name.len() <= TYPE_NAME && !name.contains(['/', '?', '#', '*']) && canonical_path(&path) == path && is_encoded(name)
+}
+
 fn store(tx: &Tx<'_>, by: &Principal, asked: Asked) -> Result<Done, Error> {
     if asked.name.is_empty() {
         return Err(MissingField { name: "name" }.into());
@@ -249,6 +261,9 @@ fn store(tx: &Tx<'_>, by: &Principal, asked: Asked) -> Result<Done, Error> {
     }
     if asked.name.starts_with('_') {
         return Err(Reserved.into());
+    }
+    if !is_segment(&asked.name) {
+        return Err(UnfitName { name: asked.name }.into());
     }
     if asked.description.as_deref().is_none_or(str::is_empty) {
         return Err(MissingField { name: "description" }.into());

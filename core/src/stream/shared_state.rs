@@ -36,16 +36,15 @@ pub(crate) fn may(read: &Read<'_>, by: &Principal, asked: Permission, id: &str) 
 /// Lets `by` write to a state, or refuses it. A request may name an entity that the state is to belong to: the first of
 /// them by that alone, if the caller may write to it.
 pub(super) fn enter(tx: &Tx<'_>, by: &Principal, request: &Request, id: &str) -> Result<(), Error> {
-    let named = request.header("electric-owner-entity").map(str::trim).filter(|url| !url.is_empty());
-    let named = named.map(|url| tx.entity(url)).transpose()?.flatten();
+    let asked = request.header("electric-owner-entity").map(str::trim).filter(|url| !url.is_empty());
+    let named = asked.map(|url| tx.entity(url)).transpose()?.flatten();
     let theirs = match &named {
         Some(entity) => permission::may(tx, by, Permission::Write, entity)?,
         None => false,
     };
     let allowed = may(tx, by, Permission::Write, id)? || theirs && is_nobodys(tx, id)?;
     match named {
-        _ if !allowed => Err(denied("write")),
-        Some(_) if !theirs => Err(denied("write")),
+        _ if !allowed || asked.is_some() && !theirs => Err(denied("write")),
         Some(entity) => Ok(tx.write_state(entity.id, &format!("shared-state:{id}"), id)?),
         None => Ok(()),
     }

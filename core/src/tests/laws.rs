@@ -77,6 +77,7 @@ fn a_commit_that_fails_takes_back_every_answer_of_its_batch() {
     for turn in w.batch(commands()) {
         let got = got(turn);
         assert_eq!((got.status, got.header("retry-after")), (503, "1"));
+        assert_eq!(got.header("access-control-allow-origin"), "*", "a browser may read it");
     }
     assert!(w.fetches.is_empty(), "no effect without its commit");
     let again: Vec<u16> = w.batch(commands()).into_iter().map(|t| got(t).status).collect();
@@ -90,9 +91,9 @@ fn a_disk_that_fills_in_the_middle_answers_503_and_runs_the_rest() {
     w.webhook_type("horton");
     let spawn = |id: &str| World::command("PUT", &format!("/_electric/entities/horton/{id}"), &[], "{}");
     *w.engine.sql().fail_on.borrow_mut() = Some("INSERT INTO entity ");
-    let statuses: Vec<u16> =
-        w.batch(vec![spawn("a"), spawn("b"), spawn("c")]).into_iter().map(|t| got(t).status).collect();
-    assert_eq!(statuses, [503, 201, 201]);
+    let answers: Vec<_> = w.batch(vec![spawn("a"), spawn("b"), spawn("c")]).into_iter().map(got).collect();
+    assert_eq!(answers.iter().map(|got| got.status).collect::<Vec<_>>(), [503, 201, 201]);
+    assert_eq!(answers[0].header("access-control-allow-origin"), "*", "a browser may read it");
     let listed = w.get("/_electric/entities?type=horton").json();
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
 }

@@ -58,6 +58,9 @@ route('POST /_electric/entity-types', {
     ['an empty name', { body: { name: '' } }, 400, INVALID, 'Missing required field: name'],
     ['the built-in type', { body: { name: 'principal' } }, 400, INVALID, 'Entity type "principal" is built in and cannot be registered or updated'],
     ['a reserved name', { body: { name: '_a' } }, 400, INVALID, 'Entity type names starting with "_" are reserved'],
+    ...['a/b', '/', 'a b', 'é', 'a?b', 'a#b', 'a\\b', '.', '..', '%2e', 'a%', 'a%2', 'a*', 'x'.repeat(1_025)].map((name) => [
+      `the name “${name.slice(0, 9)}”, to which no path leads`, { body: { name } }, 400, INVALID, `Entity type name \`${name}\` cannot be a segment of an entity's URL`,
+    ]),
     ['no description', { body: { description: undefined } }, 400, INVALID, 'Missing required field: description'],
     ['an empty description', { body: { description: '' } }, 400, INVALID, 'Missing required field: description'],
     ['a keyword beyond the subset', { body: { inbox_schemas: { q: { if: {} } } } }, 400, INVALID, 'Schema uses disallowed keywords'],
@@ -75,6 +78,14 @@ route('POST /_electric/entity-types', {
   ],
   answers: [
     ['a new type from anybody', { by: bob }, 201, bare],
+    ...['a%20b', 'a:b', "a!~'()@,;=&+$b", 'x'.repeat(900)].map((more) => [
+      `the name “${more.slice(0, 15)}” as it stands in a path`, { body: { name: `{name}-${more}` } }, 201, { ...bare, name: `{name}-${more}` }, async (_, { w, name }) => {
+        const path = `/_electric/entity-types/${name}-${more}`
+        assert.equal((await w.get(path)).json.name, `${name}-${more}`)
+        assert.equal((await w.put(`/_electric/entities/${name}-${more}/e`, {})).json.url, `/${name}-${more}/e`)
+        for (const what of [`/_electric/entities/${name}-${more}/e`, path]) assert.ok((await w.delete(what)).status < 300)
+      },
+    ]),
     ['another version by the system', { body: { description: 'y' } }, 201, { ...bare, description: 'y', revision: 2 }],
     ['another version by who may manage it', { by: alice, body: { name: '{hers}', description: 'x' } }, 201, { ...bare, name: '{hers}', revision: 2 }],
     ['all that there is to say', {
