@@ -100,7 +100,11 @@ fn spread(tx: &Tx<'_>, grant: &mut EntityGrant) -> Result<(), SqlError> {
     tx.arm(tx.now, TimerKind::GrantSpreads, grant.id)
 }
 
+/// One that is over reaches nobody, so nobody is told that they lost what it gave.
 fn reach(tx: &Tx<'_>, grant: &EntityGrant, entity: &EntityRow) -> Result<(), SqlError> {
+    if grant.held.expires_at.is_some_and(|end| end <= tx.now) {
+        return Ok(());
+    }
     tx.insert_effective(entity.id, grant.id)?;
     if grant.held.permission.allows(Permission::Read) { members::changed(tx, entity) } else { Ok(()) }
 }

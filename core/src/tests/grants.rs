@@ -1,4 +1,4 @@
-//! Grants that end while the database does not take it.
+//! Grants that end: while the database does not take it, or before they begin.
 
 use serde_json::{Value as Json, json};
 
@@ -47,4 +47,24 @@ fn a_grant_that_cannot_be_swept_has_ended_all_the_same_and_fails_nobody() {
             assert_eq!(w.engine.sql().number(&format!("SELECT count(*) FROM {table}")), 0, "{stuck}: {table}");
         }
     }
+}
+
+#[test]
+fn who_was_given_a_grant_that_was_over_is_not_told_that_they_lost_something() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    let read = |w: &mut World, from: &str| {
+        let path = format!("/_electric/electric/v1/shape?table=entities&{from}");
+        let got = w.ask("GET", &path, &[("electric-principal", "user:bob")], &Json::Null);
+        (format!("handle={}&offset={}", got.header("electric-handle"), got.header("electric-offset")), got.body)
+    };
+    let (at, _) = read(&mut w, "offset=-1");
+    assert_eq!(w.put("/_electric/entities/t/a", &json!({})).status, 201);
+    let over = json!({ "subject_kind": "principal_kind", "subject_value": "user", "permission": "read", "expires_at": w.now.iso() });
+    assert_eq!(w.post("/_electric/entities/t/a/grants", &over).status, 201);
+    let (at, told) = read(&mut w, &at);
+    assert!(!told.contains("/t/a"), "{told}");
+    assert_eq!(w.post("/_electric/entities/t/a/tags/k", &json!({ "value": "v" })).status, 200);
+    let (_, told) = read(&mut w, &at);
+    assert!(!told.contains("/t/a"), "{told}");
 }
