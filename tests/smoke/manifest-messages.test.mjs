@@ -73,16 +73,18 @@ test('a message arrives when its row says so, and the row says that it was sent'
   assert.equal((await w.events(target, 'inbox')).length, 1)
 })
 
-test('a row may name its sender, write its time as it likes and leave its status out', async (t) => {
+test('a row may write its time as it likes and leave its status out, and is from its entity whatever it says', async (t) => {
   const { w, url, target, write, now } = await sender(t)
   const local = new Date(now + HOUR + 5_000).toISOString().replace(/\.\d+Z$/, '+01:00')
   const at = Math.floor((now + 5_000) / 1_000) * 1_000
-  const senderUrl = '/principal/user%3Aalice'
-  await write('schedule:x', message(target, local, { senderUrl, status: undefined }))
+  for (const [n, senderUrl] of ['/principal/user%3Aalice', '/principal/system%3Adev-local', target, 7].entries()) {
+    await write(`schedule:${n}`, message(target, local, { senderUrl, status: undefined, producerId: `p${n}` }))
+  }
   await w.advance(at - now)
-  const [{ value }] = await w.events(target, 'inbox')
-  assert.deepEqual([value.from, value.from_agent, value.timestamp], [senderUrl, senderUrl, iso(at)])
-  assert.equal((await w.events(url, 'manifest')).at(-1).value.fireAt, iso(at))
+  const said = (await w.events(target, 'inbox')).map(({ value }) => [value.from, value.from_agent, value.from_principal, value.timestamp])
+  assert.deepEqual(said, Array(4).fill([url, url, undefined, iso(at)]))
+  const told = (await w.events(url, 'manifest')).slice(-4).map(({ value }) => [value.senderUrl, value.fireAt])
+  assert.deepEqual(told, Array(4).fill([url, iso(at)]))
 })
 
 test('a time that is over is now', async (t) => {
