@@ -11,6 +11,7 @@ mod egress;
 mod forks;
 mod holes;
 mod laws;
+mod lists;
 mod long_forks;
 mod loops;
 mod mended;

@@ -2,7 +2,7 @@
 
 use super::TooLarge;
 use crate::http::Error;
-use crate::limits::FORK_ENTITIES;
+use crate::limits::{FORK_ARGS, FORK_ENTITIES};
 use crate::store::{EntityRow, Tx};
 
 /// An entity and everything below it.
@@ -22,7 +22,7 @@ pub(super) fn chosen(tx: &Tx<'_>, root: EntityRow, children: &[String]) -> Resul
 /// Adds what is below the entities of a list from the one at `next` on.
 fn descend(tx: &Tx<'_>, mut all: Vec<EntityRow>, mut next: usize) -> Result<Vec<EntityRow>, Error> {
     while let Some(parent) = all.get(next).map(|entity| entity.id) {
-        add(&mut all, tx.children_after(parent, 0, FORK_ENTITIES)?)?;
+        add(&mut all, tx.children_after(parent, 0, FORK_ENTITIES)?.rows)?;
         next += 1;
     }
     Ok(all)
@@ -32,6 +32,11 @@ fn add(all: &mut Vec<EntityRow>, more: impl IntoIterator<Item = EntityRow>) -> R
     all.extend(more);
     if all.len() > FORK_ENTITIES {
         let what = format!("it would be more than {FORK_ENTITIES} entities");
+        return Err(TooLarge { url: all[0].url.clone(), what });
+    }
+    // A page that was cut short is one that is too long.
+    if all.iter().map(|entity| entity.args.len() + entity.tags.len()).sum::<usize>() > FORK_ARGS {
+        let what = format!("their arguments and tags are more than {FORK_ARGS} bytes");
         return Err(TooLarge { url: all[0].url.clone(), what });
     }
     Ok(())
