@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { startHost } from '../harness/host.mjs'
 import { everybody, world } from '../harness/world.mjs'
 
 const alice = { as: 'user:alice' }
@@ -52,9 +53,10 @@ test('a list of types and one of entities are one question each for a stranger, 
   for (const path of lists) assert.equal(statements(await w.get(path, bob)), 1, path)
 })
 
-// What who asks, who they are, what they may and what they do take together; a principal is written down once.
+// What who asks, who they are, what they may and what they do take together; a principal is written down once. On a server of
+// its own: where others observe, there is more to do.
 test('a request takes few statements, and no more when it is made again', async (t) => {
-  const w = await world(t)
+  const w = await world(t, { host: await startHost() })
   const text = { type: 'object', properties: { text: { type: 'string' } } }
   const type = await w.type({ permission_grants: everybody, creation_schema: text, inbox_schemas: { say: text }, externally_writable_collections: { open: { type: 'state:open' } } })
   const mine = (id) => `/_electric/entities/${type}/${id}`
