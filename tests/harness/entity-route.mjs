@@ -20,6 +20,8 @@ export async function entities(w, body = {}) {
 export function nowhere(param) {
   return [
     ['a type that nobody registered', { type: 'no-such-type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "no-such-type" not found'],
+    ['a type that nobody can register', { type: '_type' }, 404, 'UNKNOWN_ENTITY_TYPE', 'Entity type "_type" not found'],
+    ['an entity that nobody can spawn', { id: 'e*' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/e*'],
     ['an entity that is not there', { id: 'none' }, 404, 'NOT_FOUND', 'Entity not found at /{type}/none'],
     ['what names no principal', { type: 'principal', id: 'alice' }, 400, INVALID, 'Invalid principal identifier'],
     ...(param ? [['a name that is no text', { [param]: '%ff' }, 400, INVALID, `\`${param}\` in the path is not UTF-8 when percent-decoded`]] : []),

@@ -4,7 +4,7 @@
 //
 //   workerd-config.mjs --entry FILE --port N --data-dir DIR [--host A] [--virtual] [--public-url URL]
 //     [--allow-webhook HOST[:PORT]]… [--stream-root PATH] [--long-poll MS]
-//     [--wakes-per-minute N] [--webhook-sources FILE]
+//     [--wakes-per-minute N] [--webhook-sources FILE] [--api-keys FILE | --trust-proxy-header NAME]
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -22,8 +22,11 @@ const { values: options } = parseArgs({
     'long-poll': { type: 'string', default: '' },
     'wakes-per-minute': { type: 'string', default: '' },
     'webhook-sources': { type: 'string' },
+    'api-keys': { type: 'string' },
+    'trust-proxy-header': { type: 'string', default: '' },
   },
 })
+const keys = options['api-keys'] ? readFileSync(options['api-keys'], 'utf8') : ''
 const publicUrl = options['public-url'] ?? `http://${options.host}:${options.port}`
 
 // The field of workerd's `Worker.Module` that holds a file, by extension.
@@ -41,7 +44,9 @@ function config() {
   const files = [...modules(options.entry)].map(([file, kind]) => `(name = ${text(file)}, ${kind} = embed ${text('/' + file)})`)
   const bindings = [
     `(name = "TENANT", durableObjectNamespace = "Tenant")`,
-    `(name = "REVEILLE_MODE", text = "dev")`,
+    `(name = "REVEILLE_MODE", text = ${text(keys || options['trust-proxy-header'] ? 'serve' : 'dev')})`,
+    `(name = "REVEILLE_API_KEYS", text = ${text(keys)})`,
+    `(name = "REVEILLE_TRUST_PROXY_HEADER", text = ${text(options['trust-proxy-header'])})`,
     `(name = "REVEILLE_VIRTUAL", text = ${text(options.virtual ? '1' : '')})`,
     `(name = "REVEILLE_PUBLIC_URL", text = ${text(publicUrl)})`,
     `(name = "REVEILLE_ALLOW_WEBHOOKS", text = ${text(options['allow-webhook'].join(' '))})`,

@@ -172,10 +172,12 @@ test('a fork has the files of its source', async (t) => {
     `--b\r\nContent-Disposition: form-data; name="id"\r\n\r\n${id}\r\n` +
     '--b\r\nContent-Disposition: form-data; name="subject"\r\n\r\n{"type":"inbox","key":"m"}\r\n--b--\r\n'
   const file = (of, id) => `/_electric/entities${of}/attachments/${encodeURIComponent(id)}`
+  const streamed = {}
   for (const [id, [type, text]] of Object.entries(files)) {
     const headers = { 'content-type': 'multipart/form-data; boundary=b' }
     const answer = await w.post(`/_electric/entities${url}/attachments`, Buffer.from(form(id, type, text)), { headers })
     assert.equal(answer.status, 201, answer.text)
+    streamed[id] = (await w.head(answer.json.attachment.streamPath)).headers['content-type']
   }
   const { root } = await fork(url, { instance_id: 'f' })
   const rows = (await own(w, root.url)).said.filter((event) => event.type === 'manifest')
@@ -187,6 +189,8 @@ test('a fork has the files of its source', async (t) => {
   for (const [id, [type, text]] of Object.entries(files)) {
     const answer = await w.get(file(root.url, id))
     assert.deepEqual([answer.status, answer.headers['content-type'], answer.text], [200, type, text], id)
+    const stream = await w.get(`${root.url}/attachments/${encodeURIComponent(id)}?offset=-1`)
+    assert.deepEqual([stream.status, stream.headers['content-type'], stream.text], [200, streamed[id], text], `the stream of ${id}`)
   }
   assert.equal((await w.delete(file(root.url, 'a b'))).status, 200)
   assert.equal((await w.get(file(url, 'a b'))).text, 'hello')

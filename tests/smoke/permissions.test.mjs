@@ -160,6 +160,62 @@ test('a manifest makes a shared state its entity’s, unless it is another’s',
   denied(await w.get(`${path}?offset=-1`, bob), 'read')
 })
 
+const manifest = (id, operation = 'upsert', more = {}) => [{ type: 'manifest', key: 'k', headers: { operation }, value: { kind: 'shared-state', id, ...more } }]
+
+/** An agent whose entity has a shared state, which its readers follow in each way that there is. */
+async function followed(t) {
+  const w = await world(t)
+  const [type, hook, path] = [await w.type(), await w.hook(), shared(w)]
+  const { url } = await w.spawn(type, 'hers', { dispatch_policy: hook.policy, initialMessage: 'go', grants: [to('read')] }, alice)
+  const agent = await w.woken(hook)
+  await agent.claim()
+  await agent.append(manifest(w.name))
+  await w.put(path, [], alice)
+  const his = await w.spawn(type, 'his', {}, bob)
+  assert.equal((await w.post('/_electric/wake', { subscriberUrl: his.url, sourceUrl: path, condition: { on: 'change' } }, bob)).status, 204)
+  const subscription = `/__ds/subscriptions/${w.name}`
+  const follows = { type: 'pull-wake', streams: [path.slice(1)], wake_stream: `/plain/${w.name}/wakes` }
+  assert.equal((await w.put(subscription, follows, bob)).status, 201)
+  const reader = await w.follow(`${path}?offset=now&live=sse`, bob)
+  assert.ok((await reader.next()).data.upToDate)
+  return {
+    w, url, path, agent, reader,
+    wakes: async () => (await w.events(his.url, 'wake')).length,
+    streams: async () => (await w.get(subscription, bob)).json.streams.map((stream) => stream.path),
+  }
+}
+
+test('a row that names a shared state may be written again: who reads the state notices nothing', async (t) => {
+  const { w, path, agent, reader, wakes, streams } = await followed(t)
+  const rewritten = [manifest(w.name, 'update', { note: 1 }), [...manifest(w.name, 'delete'), ...manifest(w.name, 'insert')]]
+  for (const [n, rows] of rewritten.entries()) {
+    const [again, read] = await Promise.all([agent.append(rows), w.get(`${path}?offset=-1`, bob)])
+    assert.deepEqual([again.status, read.status], [204, 200])
+    assert.equal((await w.post(path, [change('note', `n${n}`, {})], alice)).status, 204)
+    assert.deepEqual([(await reader.next()).data[0].key, await wakes()], [`n${n}`, n + 1])
+    assert.ok((await reader.next()).data.upToDate)
+  }
+  assert.deepEqual(await streams(), [path.slice(1)])
+})
+
+const losses = {
+  'when its row goes': ({ w, agent }) => agent.append(manifest(w.name, 'delete')),
+  'when its row names another': ({ w, agent }) => agent.append(manifest(`${w.name}-2`)),
+  'when the grant to read ends': async ({ w, url }) => {
+    const { grants } = (await w.get(`/_electric/entities${url}/grants`, alice)).json
+    await w.delete(`/_electric/entities${url}/grants/${grants[0].id}`, alice)
+  },
+}
+for (const [when, lose] of Object.entries(losses)) {
+  test(`who may read a shared state no more hears of it no more, ${when}`, async (t) => {
+    const it = await followed(t)
+    await lose(it)
+    assert.equal((await it.w.post(it.path, [change('note', 'secret', {})])).status, 204)
+    assert.deepEqual([await it.wakes(), await it.streams()], [0, []])
+    for (let event = await it.reader.next(); event; event = await it.reader.next()) assert.ok(!event.text.includes('secret'))
+  })
+}
+
 test('what the server owns, nobody writes', async (t) => {
   const w = await world(t)
   const type = await w.type()

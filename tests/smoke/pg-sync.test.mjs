@@ -91,6 +91,32 @@ test('a shape is asked with all that defines it, and with what the server knows 
   }
 })
 
+test('who may read the entity of a shape hears of it, until they may not any more', async (t) => {
+  const w = await alone(t)
+  const [shape, alice, bob] = [await w.shape(), { as: 'user:alice' }, { as: 'user:bob' }]
+  const type = await w.type()
+  const grants = [{ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'read' }]
+  const { url } = await w.spawn(type, 'hers', { grants }, alice)
+  const answer = await register(w, { url: shape.url, table: 'todos' }, { metadata: { entityUrl: url } }, alice)
+  const path = answer.json.streamUrl
+  const his = await w.spawn(type, 'his', {}, bob)
+  await w.post('/_electric/wake', { subscriberUrl: his.url, sourceUrl: path, condition: { on: 'change' } }, bob)
+  const woken = async () => (await w.events(his.url, 'wake')).flatMap(changedKeys)
+  const told = (n) =>
+    w.eventually(async () => {
+      await w.advance(1_000)
+      assert.equal((await w.read(path, alice)).length, n)
+    })
+  shape.change('insert', { id: '1' })
+  await told(1)
+  assert.deepEqual(await woken(), [key(1)])
+  const granted = (await w.get(`/_electric/entities${url}/grants`, alice)).json.grants[0]
+  assert.equal((await w.delete(`/_electric/entities${url}/grants/${granted.id}`, alice)).status, 204)
+  shape.change('insert', { id: '2' })
+  await told(2)
+  assert.deepEqual(await woken(), [key(1)])
+})
+
 test('a shape that fails is asked again from where the reading stands, and one that is gone from now on', async (t) => {
   const { w, shape, url, path, tells, told } = await following(t)
   shape.change('insert', { id: '1' })

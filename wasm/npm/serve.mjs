@@ -1,9 +1,9 @@
-// A development server for one tenant, `default`, on Node's HTTP server and `node:sqlite`: what the test harness runs,
-// and an example of a host around the router.
+// A server for one tenant, `default`, on Node's HTTP server and `node:sqlite`: what the test harness runs, and an example
+// of a host around the router. It is one to develop against unless it is told how it knows its callers.
 //
 //   node serve.mjs --port N --data-dir DIR [--host A] [--virtual] [--public-url URL] [--allow-webhook HOST[:PORT]]…
 //     [--stream-root PATH] [--long-poll MS] [--wakes-per-minute N] [--webhook-sources FILE]
-//     [--authorise FILE]
+//     [--authorise FILE] [--api-keys FILE | --trust-proxy-header NAME]
 //
 // SIGTERM ends it: what was accepted is answered first.
 
@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
     'wakes-per-minute': { type: 'string' },
     'webhook-sources': { type: 'string' },
     authorise: { type: 'string' },
+    'api-keys': { type: 'string' },
+    'trust-proxy-header': { type: 'string' },
   },
 })
 if (!options.port || !options['data-dir']) {
@@ -39,7 +41,9 @@ if (!options.port || !options['data-dir']) {
 
 mkdirSync(options['data-dir'], { recursive: true })
 const router = createRouter({
-  dev: true,
+  dev: !options['api-keys'] && !options['trust-proxy-header'],
+  apiKeys: options['api-keys'] && readFileSync(options['api-keys'], 'utf8'),
+  trustedHeader: options['trust-proxy-header'],
   virtual: options.virtual,
   publicUrl: options['public-url'],
   allowWebhooks: options['allow-webhook'],

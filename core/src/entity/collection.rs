@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::added_rows::{self, find, row};
 use super::principal;
 use super::schema::read;
 use super::send::NotAcceptingWrites;
@@ -38,6 +39,12 @@ failure! {
     /// The type does not let others do that.
     NotAllowed { operation: String, collection: String } => FORBIDDEN "UNAUTHORIZED",
     "Operation \"{operation}\" is not allowed on collection \"{collection}\""
+}
+
+failure! {
+    /// Others may only add to the collection, and what is there is somebody else's, or says something else.
+    KeyTaken { key: String, collection: String } => CONFLICT "DUPLICATE_KEY",
+    "Collection \"{collection}\" has a row with the key \"{key}\" already"
 }
 
 failure! {
@@ -75,9 +82,19 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
         _ => return Err(Needs { member: "key", operation }.into()),
     };
     let event = event(tx, by, &kind, &operation, &key, value);
-    validate::events(tx, &entity, &[&event])?;
+    let only_added = added_rows::only_added(validate::events(tx, &entity, &[&event])?.as_ref());
+    let said = added_rows::said(by, value);
     if let Some(mut stream) = tx.stream_by_id(entity.id)? {
-        write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+        let there = if only_added.contains(&kind) { find(tx, &stream, &row(&kind, &key))? } else { None };
+        match there {
+            None => {
+                let end = write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;
+                added_rows::note(tx, &stream, &only_added, &[&event], end, &said)?;
+            }
+            // Who has not heard the answer asks again.
+            Some(known) if known.said == said => {}
+            Some(_) => return Err(KeyTaken { key, collection }.into()),
+        }
     }
     let status = if operation == "insert" { StatusCode::CREATED } else { StatusCode::OK };
     Ok(Response::json(status, &json!({ "key": key })).into())

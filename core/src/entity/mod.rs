@@ -1,5 +1,6 @@
 //! Entities: types, spawning, sending, status and its end.
 
+pub(crate) mod added_rows;
 pub(crate) mod amend;
 pub(crate) mod attachments;
 pub(crate) mod collection;

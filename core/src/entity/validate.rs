@@ -73,10 +73,10 @@ pub(super) fn message(
 }
 
 /// Checks what is appended to an entity's stream, event by event (wake specification, section 2.3). The first that does
-/// not fit is refused without details, and everything with it.
-pub(crate) fn events(read: &Read<'_>, entity: &EntityRow, messages: &[&str]) -> Result<(), Error> {
+/// not fit is refused without details, and everything with it. Gives the type as it is registered.
+pub(crate) fn events(read: &Read<'_>, entity: &EntityRow, messages: &[&str]) -> Result<Option<EntityTypeRow>, Error> {
     let registered = read.entity_type(&entity.kind)?;
-    let Some(mut schemas) = Schemas::of(read, entity, registered.as_ref(), Area::State)? else { return Ok(()) };
+    let Some(mut schemas) = Schemas::of(read, entity, registered.as_ref(), Area::State)? else { return Ok(registered) };
     let mut budget = Budget::default();
     for message in messages {
         let event = Event::of(message);
@@ -87,7 +87,7 @@ pub(crate) fn events(read: &Read<'_>, entity: &EntityRow, messages: &[&str]) -> 
             return Err(Refusal { details: None, ..invalid(&[]) }.into());
         }
     }
-    Ok(())
+    Ok(registered)
 }
 
 /// What an event is about: the row that it takes away, when it says so, else its value.

@@ -21,4 +21,4 @@ pub(crate) use grants::{Asked, ENTITY_FORM, TYPE_FORM, TooManyGrants};
 pub(crate) use host::last_word;
 pub use host::{Authorise, Question, Resource};
 pub(crate) use inherit::{bestow, inherit};
-pub(crate) use lost::lost;
+pub(crate) use lost::{left, lost};

@@ -6,12 +6,13 @@ use crate::entropy::Entropy;
 use crate::time::Time;
 
 /// The steps, oldest first; a database of version `n` has run the first `n`.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
     include_str!("migrations/003.sql"),
     include_str!("migrations/004.sql"),
     include_str!("migrations/005.sql"),
+    include_str!("migrations/006.sql"),
 ];
 
 /// Brings the database up to date, makes what a fresh one needs, and reads its clock.

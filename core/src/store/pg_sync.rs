@@ -69,6 +69,12 @@ fn pg_sync(row: Row<'_>) -> Result<PgSyncRow, SqlError> {
 }
 
 impl Read<'_> {
+    /// The paths of the streams of shapes that were registered for an entity.
+    pub(crate) fn shapes_for(&self, entity: &str) -> Result<Vec<String>, SqlError> {
+        let sql = "SELECT s.path FROM pg_sync p JOIN stream s ON s.id = p.id WHERE p.entity = ?1 ORDER BY p.id";
+        self.all(sql, &[entity.into()], |row| Ok(row.text(0)?.to_owned()))
+    }
+
     pub(crate) fn pg_sync(&self, reference: &str) -> Result<Option<PgSyncRow>, SqlError> {
         self.one(select!("WHERE ref = ?1"), &[reference.into()], pg_sync)
     }

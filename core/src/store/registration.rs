@@ -164,13 +164,14 @@ impl Read<'_> {
         )
     }
 
-    /// Those whom `subject` means and whose entities observe a source, and how many registrations they have there.
-    pub(crate) fn observers(&self, source: &str, subject: &Subject) -> Result<Vec<(String, usize)>, SqlError> {
+    /// Those whom `subject` means, or all when it is absent, and whose entities observe a source; and how many
+    /// registrations they have there.
+    pub(crate) fn observers(&self, source: &str, subject: Option<&Subject>) -> Result<Vec<(String, usize)>, SqlError> {
         self.all(
             "SELECT s.created_by, count(*) FROM registration r JOIN entity s ON s.id = r.subscriber WHERE r.source = ?1 \
              AND CASE ?2 WHEN 'principal' THEN s.created_by = ?3 ELSE substr(s.created_by, 1, length(?3)) = ?3 END \
              GROUP BY s.created_by",
-            &[source.into(), subject.kind().into(), (&subject.urls()).into()],
+            &[source.into(), subject.map_or("", Subject::kind).into(), (&subject.map_or_else(String::new, Subject::urls)).into()],
             |row| Ok((row.text(0)?.to_owned(), usize::try_from(row.int(1)?).unwrap_or(usize::MAX))),
         )
     }

@@ -1,5 +1,7 @@
 //! `POST` on a stream: append, close, or both (stream protocol, sections 4 and 5).
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 
 use super::access::Owner;
@@ -10,7 +12,7 @@ use super::producer::{Accepted, Judgement, Producer, judge};
 use super::write::{Cause, close, write};
 use crate::dispatch::write_token::{self, InvalidWriteToken};
 use crate::engine::Done;
-use crate::entity::validate;
+use crate::entity::{added_rows, validate};
 use crate::http::{Call, Error, Refusal, Request, Response};
 use crate::limits::KEPT_HEADER;
 use crate::store::{StreamRow, Tx};
@@ -57,14 +59,18 @@ pub(crate) fn append(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     if content.as_ref().is_some_and(Content::is_empty) {
         return Err(Refusal::plain(StatusCode::BAD_REQUEST, "an append of no messages").into());
     }
+    let mut only_added = BTreeSet::new();
     if let (Owner::Entity(entity), Some(Content::Json(messages))) = (&owner, &content) {
-        validate::events(tx, entity, messages)?;
+        only_added = added_rows::only_added(validate::events(tx, entity, messages)?.as_ref());
     }
     let sequenced = check_seq(&mut stream, seq_of(request)?)?;
 
     stream.closed = closing;
     if let Some(content) = &content {
-        write(tx, &mut stream, content, cause)?;
+        let end = write(tx, &mut stream, content, cause)?;
+        if let Content::Json(messages) = content {
+            added_rows::note(tx, &stream, &only_added, messages, end, &[])?;
+        }
     }
     if let Some(producer) = &producer {
         tx.write_producer(stream.id, &producer.name, Accepted { epoch: producer.epoch, seq: producer.seq })?;

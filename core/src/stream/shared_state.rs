@@ -51,18 +51,25 @@ pub(super) fn enter(tx: &Tx<'_>, by: &Principal, request: &Request, id: &str) ->
     }
 }
 
-/// A row of an entity's manifest names a state: from now on that belongs to the entity, too, if it is nobody's or its
-/// creator may write to it already.
-pub(crate) fn link(tx: &Tx<'_>, owner: &EntityRow, key: &str, id: Option<&str>) -> Result<(), SqlError> {
-    let Some(id) = id else {
-        return if tx.state_under(owner.id, key)?.is_some() { tx.delete_state(owner.id, key) } else { Ok(()) };
-    };
-    if tx.state_under(owner.id, key)?.as_deref() == Some(id) {
-        return Ok(());
+/// A row of an entity's manifest names a state, or none: from now on that belongs to the entity, too, if it is nobody's or
+/// its creator may write to it already. Gives the state for which the row stood until now, if it does not any more.
+pub(crate) fn link(tx: &Tx<'_>, owner: &EntityRow, key: &str, id: Option<&str>) -> Result<Option<String>, SqlError> {
+    let before = tx.state_under(owner.id, key)?;
+    if before.as_deref() == id {
+        return Ok(None);
     }
+    match id {
+        Some(id) if is_free_to(tx, owner, id)? => tx.write_state(owner.id, key, id)?,
+        _ if before.is_some() => tx.delete_state(owner.id, key)?,
+        _ => {}
+    }
+    Ok(before)
+}
+
+fn is_free_to(tx: &Tx<'_>, owner: &EntityRow, id: &str) -> Result<bool, SqlError> {
     let creator = Principal::parse(&owner.created_by);
     let theirs = creator.map(|creator| may(tx, &creator, Permission::Write, id)).transpose()? == Some(true);
-    if theirs || is_nobodys(tx, id)? { tx.write_state(owner.id, key, id) } else { tx.delete_state(owner.id, key) }
+    Ok(theirs || is_nobodys(tx, id)?)
 }
 
 /// Whether no entity has a state yet.

@@ -1,20 +1,27 @@
 //! A driver over rusqlite, in memory, that can be told to fail.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use crate::store::{Row, Sql, SqlError, Value, Verdict, Visit};
+
+pub(super) type Dump = BTreeMap<String, Vec<String>>;
 
 pub(super) struct Memory {
     db: Connection,
     depth: Cell<usize>,
     written: Cell<u64>,
+    /// How many statements were run.
+    pub(super) statements: Cell<u64>,
     /// Fails the commit of the next outermost transaction.
     pub(super) fail_commit: Cell<bool>,
     /// Fails the statement whose text contains this, ending the transaction as a full disk does.
     pub(super) fail_on: RefCell<Option<&'static str>>,
+    /// Fails a statement in the same way after so many more.
+    pub(super) fail_after: Cell<Option<usize>>,
     /// Refuses each statement whose text contains this; the transaction goes on.
     pub(super) refuse_on: RefCell<Option<&'static str>>,
 }
@@ -26,10 +33,34 @@ impl Memory {
             db,
             depth: Cell::new(0),
             written: Cell::new(0),
+            statements: Cell::new(0),
             fail_commit: Cell::new(false),
             fail_on: RefCell::new(None),
             refuse_on: RefCell::new(None),
+            fail_after: Cell::new(None),
         }
+    }
+
+    /// All that is in the database, by table.
+    pub(super) fn dump(&self) -> Dump {
+        let names = "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'";
+        self.text(names).split(',').map(|table| (table.to_owned(), self.rows(table))).collect()
+    }
+
+    /// The tables in which something else is than was.
+    pub(super) fn changed_since(&self, before: &Dump) -> Vec<String> {
+        let now = self.dump();
+        before.keys().filter(|table| now.get(*table) != before.get(*table)).cloned().collect()
+    }
+
+    fn rows(&self, table: &str) -> Vec<String> {
+        let mut statement = self.db.prepare(&format!("SELECT * FROM {table}")).expect("prepares");
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<Stored>>>();
+        let rows = statement.query_map([], row).expect("queries").map(|row| format!("{:?}", row.expect("a row")));
+        let mut rows: Vec<String> = rows.collect();
+        rows.sort();
+        rows
     }
 
     /// Changes the database behind the engine's back.
@@ -67,7 +98,10 @@ fn lower(error: rusqlite::Error) -> SqlError {
 
 impl Sql for Memory {
     fn run(&self, sql: &'static str, params: &[Value<'_>], visit: &mut Visit<'_>) -> Result<(), SqlError> {
-        if self.fail_on.borrow().is_some_and(|text| sql.contains(text)) {
+        self.statements.set(self.statements.get() + 1);
+        let fails = self.depth.get() > 0 && self.fail_after.get() == Some(0);
+        self.fail_after.set(self.fail_after.get().and_then(|left| left.checked_sub(1)));
+        if fails || self.fail_on.borrow().is_some_and(|text| sql.contains(text)) {
             *self.fail_on.borrow_mut() = None;
             self.db.execute_batch("ROLLBACK").map_err(lower)?;
             return Err(SqlError::new("database or disk is full"));

@@ -1,7 +1,7 @@
 //! What is in the middle of something when the server goes down goes on where it was: nothing is lost, and nothing is done
 //! twice. What is short enough for that stands beside what it is about; here is what takes many transactions.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::world::World;
 use crate::{Command, Span};
@@ -63,4 +63,51 @@ fn a_fan_out_to_ten_thousand_goes_on_after_each_restart() {
     }
     w.pass(Span::secs(60));
     assert_eq!(self::told(&w).len(), told.len());
+}
+
+/// Entities of which each has a schedule, a child that it observes, a message on its way and a shared state.
+fn busy(entities: usize) -> World {
+    let mut w = World::with_fetches(1_000);
+    w.webhook_type("t");
+    let cron = json!({ "scheduleType": "cron", "expression": "0 * * * *", "payload": 1 });
+    let state = json!([{ "type": "manifest", "key": "s", "headers": { "operation": "insert" }, "value": { "kind": "shared-state", "id": "s" } }]);
+    for n in 0..entities {
+        let url = format!("/t/e{n}");
+        let at = |rest: &str| format!("/_electric/entities{url}{rest}");
+        let wake = json!({ "subscriberUrl": url, "condition": { "on": "change", "collections": ["inbox"] } });
+        w.fetches.clear();
+        assert_eq!(w.put(&at(""), &json!({ "initialMessage": 1 })).status, 201);
+        let (hook, token) = w.claim();
+        assert_eq!(w.append(&url, &token, &state).status, 204);
+        assert_eq!(w.done(&hook).status, 200);
+        assert_eq!(w.put(&at("-child"), &json!({ "parent": url, "wake": wake })).status, 201);
+        assert_eq!(w.put(&at("/schedules/cron"), &cron).status, 200);
+        assert_eq!(w.post(&at("/send"), &json!({ "payload": "later", "afterMs": 60_000 })).status, 204);
+    }
+    w
+}
+
+#[test]
+fn to_open_costs_the_same_whatever_there_is_and_loses_none_of_it() {
+    let opening = |entities: usize| {
+        let w = busy(entities);
+        let before = (w.engine.sql().statements.get(), w.engine.sql().dump());
+        let w = w.restart();
+        assert_eq!(w.engine.sql().changed_since(&before.1), [""; 0], "nothing is made anew");
+        (w.engine.sql().statements.get() - before.0, w)
+    };
+    let (few, many) = (2, 100);
+    let (statements, _) = opening(few);
+    let (same, mut w) = opening(many);
+    assert_eq!(statements, same);
+    for n in 0..many {
+        assert_eq!(w.post(&format!("/_electric/entities/t/e{n}-child/send"), &json!({ "payload": 1 })).status, 200);
+    }
+    w.pass(Span::secs(3600));
+    for n in [0, many / 2, many - 1] {
+        let url = format!("/t/e{n}");
+        let inbox = w.events(&url, "inbox");
+        let count = |payload: &Json| inbox.iter().filter(|e| e["value"]["payload"] == *payload).count();
+        assert_eq!((count(&json!("later")), w.events(&url, "wake").len()), (1, 2), "{url}: {inbox:?}");
+    }
 }

@@ -1,6 +1,8 @@
 //! An append to an entity's stream that carries rows of its manifest: what they stand for is made, changed or undone in
 //! the transaction of the append, in the order of the stream. A registration that stays the same is kept.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use serde_json::Value as Json;
 
@@ -11,6 +13,7 @@ use crate::dispatch::journal;
 use crate::entity::{attachments, scheduled};
 use crate::http::{Error, Refusal};
 use crate::observe::webhook_sources::{self, FilterName};
+use crate::permission;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, SqlError, Tx};
 use crate::stream::{Event, shared_state};
@@ -24,54 +27,65 @@ pub(crate) fn project(
     asked_by: Option<&Principal>,
     events: &[Event<'_>],
 ) -> Result<(), SqlError> {
+    let mut projection = Projection { tx, owner, asked_by, left: BTreeSet::new() };
     for event in events.iter().filter(|e| e.kind.as_deref() == Some("manifest")) {
         let Some(key) = event.key.as_deref().filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY) else {
             continue;
         };
         let value = event.value.filter(|_| event.operation.as_deref() != Some("delete"));
         let value: Json = value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default();
-        let refused = match manifest(&value) {
-            Ok(entry) => apply(tx, owner, asked_by, key, &value, &entry),
-            Err(bad) => {
-                refuse(tx, owner, key, &bad.to_string())?;
-                continue;
-            }
-        };
-        match refused {
-            Ok(()) => {}
-            Err(Error::Store(error)) => return Err(error),
-            Err(Error::Refused(refusal)) => refuse(tx, owner, key, &refusal.message)?,
-        }
+        projection.row(key, &value)?;
+    }
+    // At the end, so that a row that goes and comes again takes nothing from who reads its state.
+    for state in &projection.left {
+        permission::left(tx, None, &shared_state::path(state))?;
     }
     Ok(())
 }
 
-/// An agent's append is not refused because of what it cannot have; the row stands for nothing, and the journal says so.
-fn refuse(tx: &Tx<'_>, owner: &EntityRow, key: &str, why: &str) -> Result<(), SqlError> {
-    tx.delete_registrations_under(owner.id, key)?;
-    scheduled::cancel_under(tx, owner.id, key)?;
-    shared_state::link(tx, owner, key, None)?;
-    journal::refused(tx, owner.id, key, why)
+struct Projection<'a> {
+    tx: &'a Tx<'a>,
+    owner: &'a EntityRow,
+    asked_by: Option<&'a Principal>,
+    /// The shared states that rows stood for and do not any more.
+    left: BTreeSet<String>,
 }
 
-fn apply(
-    tx: &Tx<'_>,
-    owner: &EntityRow,
-    asked_by: Option<&Principal>,
-    key: &str,
-    value: &Json,
-    entry: &Entry,
-) -> Result<(), Error> {
-    attachments::project(tx, owner, key, value)?;
-    if let Some(spec) = &entry.cron {
-        ticks::ensure(tx, spec)?;
+impl Projection<'_> {
+    fn row(&mut self, key: &str, value: &Json) -> Result<(), SqlError> {
+        let entry = match manifest(value) {
+            Ok(entry) => entry,
+            Err(bad) => return self.refuse(key, &bad.to_string()),
+        };
+        match self.apply(key, value, &entry) {
+            Ok(()) => Ok(()),
+            Err(Error::Store(error)) => Err(error),
+            Err(Error::Refused(refusal)) => self.refuse(key, &refusal.message),
+        }
     }
-    shared_state::link(tx, owner, key, entry.state.as_deref())?;
-    match &entry.wake {
-        Some(wanted) => register(tx, owner, key, wanted)?,
-        None => tx.delete_registrations_under(owner.id, key)?,
+
+    /// An agent's append is not refused because of what it cannot have; the row stands for nothing, and the journal says so.
+    fn refuse(&mut self, key: &str, why: &str) -> Result<(), SqlError> {
+        let (tx, owner) = (self.tx, self.owner);
+        tx.delete_registrations_under(owner.id, key)?;
+        scheduled::cancel_under(tx, owner.id, key)?;
+        self.left.extend(shared_state::link(tx, owner, key, None)?);
+        journal::refused(tx, owner.id, key, why)
     }
-    scheduled::replace(tx, owner, asked_by, key, value, &entry.send)
+
+    fn apply(&mut self, key: &str, value: &Json, entry: &Entry) -> Result<(), Error> {
+        let (tx, owner) = (self.tx, self.owner);
+        attachments::project(tx, owner, key, value)?;
+        if let Some(spec) = &entry.cron {
+            ticks::ensure(tx, spec)?;
+        }
+        self.left.extend(shared_state::link(tx, owner, key, entry.state.as_deref())?);
+        match &entry.wake {
+            Some(wanted) => register(tx, owner, key, wanted)?,
+            None => tx.delete_registrations_under(owner.id, key)?,
+        }
+        scheduled::replace(tx, owner, self.asked_by, key, value, &entry.send)
+    }
 }
 
 fn register(tx: &Tx<'_>, owner: &EntityRow, key: &str, wanted: &Wanted) -> Result<(), Error> {

@@ -186,9 +186,9 @@ pub(crate) fn forget_strangers(tx: &Tx<'_>, entity: &EntityRow) -> Result<(), Sq
     Ok(())
 }
 
-/// Those whom `subject` means may have lost a source: the registrations of who may not read it any more are forgotten.
-/// Gives how many.
-pub(crate) fn forget_lost(tx: &Tx<'_>, subject: &Subject, source: &str) -> Result<usize, SqlError> {
+/// Those whom `subject` means, or all when it is absent, may have lost a source: the registrations of who may not read it
+/// any more are forgotten. Gives how many.
+pub(crate) fn forget_lost(tx: &Tx<'_>, subject: Option<&Subject>, source: &str) -> Result<usize, SqlError> {
     let mut forgotten = 0;
     for (creator, registrations) in tx.observers(source, subject)? {
         let may = Principal::parse(&creator).map(|by| may_read(tx, &by, source)).transpose()?;

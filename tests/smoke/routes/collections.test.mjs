@@ -9,9 +9,10 @@ const NOT_RUNNING = ['NOT_RUNNING', 'Entity is not accepting writes']
 /** An entity of alice's whose type has collections, one that has been killed, and one that a fork has locked. */
 async function collected(w) {
   const type = await w.type({
-    state_schemas: { 'state:todos': { type: 'object', required: ['a'] } },
+    state_schemas: { 'state:todos': { type: 'object', required: ['a'] }, 'state:added': { type: 'object', required: ['a'] } },
     externally_writable_collections: {
       notes: { type: 'state:notes' },
+      added: { type: 'state:added' },
       todos: { type: 'state:todos', operations: ['insert', 'update', 'delete'] },
       plain: { type: 'state:plain', operations: ['insert', 'update', 'delete'] },
       fixed: { type: 'state:todos', operations: [] },
@@ -19,6 +20,7 @@ async function collected(w) {
   })
   for (const id of ['e', 'killed', 'locked']) await w.spawn(type, id, {}, { as: alice })
   await w.delete(`/_electric/entities/${type}/killed`)
+  await w.post(`/_electric/entities/${type}/e/collections/added`, { operation: 'insert', key: 'taken', value: { a: 0 } })
   await w.post('/_reveille/dev/lock', { entity: `/${type}/locked`, ms: 60_000 })
   return { type, id: 'e', collection: 'todos', url: `/${type}/e` }
 }
@@ -50,12 +52,16 @@ route('POST /_electric/entities/{type}/{id}/collections/{collection}', {
     ['an update with an empty key', { body: { operation: 'update', key: '' } }, 400, INVALID, 'key is required for update'],
     ['a delete without a key', { body: { operation: 'delete', value: undefined } }, 400, INVALID, 'key is required for delete'],
     ['an event type without a schema', { collection: 'plain' }, 422, 'UNKNOWN_EVENT_TYPE', 'Unknown event type "state:plain"'],
+    ['a value that does not fit where others only add', { collection: 'added', body: { operation: 'insert', key: 'taken', value: {} } }, 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed'],
+    ['a key that is taken where others only add', { collection: 'added', body: { operation: 'insert', key: 'taken', value: { a: 1 } } }, 409, 'DUPLICATE_KEY', 'Collection "added" has a row with the key "taken" already'],
     ['a value that does not fit', { body: { value: {} } }, 422, 'SCHEMA_VALIDATION_FAILED', 'Validation failed'],
   ],
   answers: [
     ['an insert', {}, 201, { key: /^todos-[0-9a-f-]{36}$/ }],
     ['an insert with a key', { body: { key: 'k' } }, 201, { key: 'k' }],
     ['an insert with a key that is there', { body: { key: 'k' } }, 201, { key: 'k' }],
+    ['an insert where others only add', { collection: 'added', body: { key: 'free' } }, 201, { key: 'free' }],
+    ['the same insert again', { collection: 'added', body: { key: 'free' } }, 201, { key: 'free' }],
     ['an insert with an empty key', { body: { key: '' } }, 201, { key: '' }],
     ['an update', { body: { operation: 'update', key: 'k', value: { a: 2 } } }, 200, { key: 'k' }],
     ['a delete: what goes needs no value, and has none', { body: { operation: 'delete', key: 'k', value: { b: 1 } } }, 200, { key: 'k' }, async (_, { w, url }) => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { alice } from '../../harness/entity-route.mjs'
+import { raw } from '../../harness/http.mjs'
 import { route } from '../../harness/route.mjs'
 import { world } from '../../harness/world.mjs'
 
@@ -71,6 +72,14 @@ test('what is near a shape is not there', async (t) => {
     const answer = await w.get(`/_electric/electric${path}${query}`)
     assert.deepEqual([answer.status, answer.text], [404, ''], path)
   }
+  // Nor does a path lead to a server of shapes elsewhere, whatever it names.
+  const other = await w.shape()
+  const { host } = new URL(other.url)
+  for (const path of [`//${host}/x`, `//${host}/v1/shape`, `/%2F${host}/x`, `/\\\\${host}/v1/shape`, `/@${host}/v1/shape`]) {
+    const { status, head } = await raw(w.url, `GET /_electric/electric${path}${query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    assert.ok(status === 404 || status === 400, `${path}: ${head}`)
+  }
+  assert.deepEqual(other.asked, [])
 })
 
 route('GET /_electric/electric/v1/health', { answers: [['anybody', { by: alice }, 200, { status: 'active' }]] })

@@ -16,7 +16,7 @@ use crate::dispatch::link;
 use crate::engine::Done;
 use crate::entity::inbox::{self, Message};
 use crate::entity::view::View;
-use crate::entity::{Status, attachments, principal, save, tags};
+use crate::entity::{Status, added_rows, attachments, principal, save, tags};
 use crate::http::{Error, Response};
 use crate::limits::{FORK_STREAMS, FORKS};
 use crate::permission::{self, Permission};
@@ -107,6 +107,9 @@ fn copy_entity(
     }
     let (at, sub) = root.and_then(|root| root.point).map_or((stream.tail, 0), |point| (point.at, point.sub));
     let mut stream = copy(tx, stream, at, sub, &format!("{url}/main"))?;
+    if sub > 0 {
+        added_rows::taken_along(tx, &source.kind, &stream, at)?;
+    }
     let parent = match root {
         Some(root) => root.parent.cloned(),
         None => source.parent.as_ref().and_then(|url| names.url(url)).map(|url| tx.entity(url)).transpose()?.flatten(),

@@ -3,6 +3,7 @@
 //! The cases are the same ones each time, so that a run that passes passes everywhere. `PROPTEST_CASES` asks for more of
 //! them, `PROPTEST_RNG_SEED` for others.
 
+mod added_rows;
 mod content;
 mod cron;
 mod forms;
