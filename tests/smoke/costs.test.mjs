@@ -64,7 +64,7 @@ test('a request takes few statements, and no more when it is made again', async 
   const requests = {
     spawn: [16, (n) => w.put(mine(`s${n}`), { args: { text: 'x' } }, alice)],
     send: [8, () => w.post(`${mine('e')}/send`, { type: 'say', payload: { text: 'x' } }, alice)],
-    collection: [9, (n) => w.post(`${mine('e')}/collections/open`, { operation: 'insert', key: `k${n}`, value: {} }, alice)],
+    collection: [12, (n) => w.post(`${mine('e')}/collections/open`, { operation: 'insert', key: `k${n}`, value: {} }, alice)],
     tag: [10, (n) => w.post(`${mine('e')}/tags/k`, { value: String(n) }, alice)],
     show: [2, () => w.get(mine('e'), alice)],
     read: [3, () => w.get(`/${type}/e/main?offset=-1`, alice)],
