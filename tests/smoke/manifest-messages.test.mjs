@@ -251,6 +251,34 @@ test('a message to nobody, or to whom its author may not write, is refused in th
   assert.equal((await w.events(hers, 'inbox')).length, 2)
 })
 
+test('whether an entity’s owner may write to whom it sends is asked again when the message arrives', async (t) => {
+  const { w, now } = await sender(t)
+  const [alice, bob] = [{ as: 'user:alice' }, { as: 'user:bob' }]
+  const hook = await w.hook()
+  const { url: his } = await w.spawn(w.name, 'his', { dispatch_policy: hook.policy, initialMessage: 'go' }, bob)
+  const agent = await w.woken(hook)
+  await agent.claim()
+  const { url: hers } = await w.spawn(w.name, 'hers', {}, alice)
+  const may = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'write' }
+  const grants = `/_electric/entities${hers}/grants`
+  const granted = (await w.post(grants, may, alice)).json
+  const write = (n) => agent.append([manifestRow(`m${n}`, message(hers, now + n * 1_000, { producerId: `p${n}`, payload: n }))])
+  for (const n of [1, 2]) await write(n)
+  await w.advance(1_000)
+  assert.equal((await w.delete(`${grants}/${granted.id}`, alice)).status, 204)
+  await w.advance(1_000)
+  assert.equal((await w.post(grants, may, alice)).status, 201)
+  // Whose agent it is counts when the message arrives, not when it was written.
+  for (const n of [3, 4]) await write(n)
+  await w.advance(1_000)
+  assert.equal((await w.post(`/_reveille/entities${his}/owner`, { principal: 'user:carol' })).status, 200)
+  await w.advance(1_000)
+  assert.deepEqual((await w.events(hers, 'inbox')).map(({ value }) => [value.payload, value.from]), [[1, his], [3, his]])
+  const told = (await w.events(his, 'manifest')).filter(({ value }) => value.status !== 'pending')
+  assert.deepEqual(told.map(({ key, value }) => [key, value.status]), [['m1', 'sent'], ['m2', 'failed'], ['m3', 'sent'], ['m4', 'failed']])
+  assert.equal(told[1].value.lastError, `Principal is not allowed to write ${hers}`)
+})
+
 test('the row that says what became of a message wakes those who name manifests, and nobody else', async (t) => {
   const { w, url, target, write, now } = await sender(t)
   const [open, named] = [await w.spawn(w.name, 'open'), await w.spawn(w.name, 'named')]
