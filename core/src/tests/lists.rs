@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::world::{World, everybody};
+use super::world::{World, everybody, got};
+use crate::Command;
 use crate::limits::PAGE_BYTES;
 
 /// As large as a body may be, nearly.
@@ -117,4 +118,26 @@ fn a_grant_reaches_large_entities_and_shapes_show_them_all() {
         }
         assert_eq!(seen, MANY + 1, "{by}");
     }
+}
+
+/// A page of children is cut by all that is in their rows; a fork is refused by its limits alone.
+#[test]
+fn a_fork_takes_all_children_however_many_pages_they_are() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    assert_eq!(w.put("/_electric/entities/t/a", &json!({})).status, 201);
+    let url = format!("https://agent.test/{}", "x".repeat(1_900));
+    let policy = json!({ "targets": [{ "type": "webhook", "url": url, "subscription_id": "s" }] });
+    let body = json!({ "parent": "/t/a", "args": { "text": "x".repeat(5_500) }, "dispatch_policy": policy });
+    let children = 950;
+    for n in 0..children {
+        let id = format!("{}{n}", "c".repeat(1_500));
+        assert_eq!(w.put(&format!("/_electric/entities/t/{id}"), &body).status, 201);
+    }
+    let mut turns = w.batch(vec![World::command("POST", "/_electric/entities/t/a/fork", &[], "{}")]);
+    while turns.iter().all(|turn| turn.replies.is_empty()) {
+        turns = w.batch(vec![Command::Tick { budget: 16 }]);
+    }
+    let forked = turns.into_iter().find(|turn| !turn.replies.is_empty()).map(got).expect("an answer");
+    assert_eq!(forked.json()["entities"].as_array().map(Vec::len), Some(children + 1), "{}", forked.status);
 }
