@@ -44,7 +44,7 @@ pub const FORKS: usize = 64;
 pub const FORK_ENTITIES: usize = 1024;
 /// How long their main streams may be together: they are read back.
 pub const FORK_BYTES: i64 = 1 << 30;
-/// How much of that is read in one transaction.
+/// How much of that is read in one transaction, by those that begin, and again by those that go on.
 pub const FORK_READ: usize = 4 << 20;
 /// How many bytes of their manifests, statuses and watermarks are kept in memory meanwhile.
 pub const FORK_TOLD: usize = 8 << 20;

@@ -61,7 +61,7 @@ impl Hub {
 impl Mailbox {
     fn put(&self, notice: &Arc<Notify>) {
         let mut inside = lock(&self.inside);
-        if inside.notices.len() < NOTICES {
+        if !inside.missed && inside.notices.len() < NOTICES {
             inside.notices.push_back(Arc::clone(notice));
         } else {
             inside.missed = true;
@@ -171,6 +171,21 @@ mod tests {
             assert_eq!(position(reader.ready()), Some(to));
         }
         assert_eq!([position(reader.ready()), position(reader.ready())], [Some(-1), None]);
+    }
+
+    #[test]
+    fn nothing_is_handed_over_the_head_of_what_was_missed() {
+        let hub = Arc::new(Hub::default());
+        let mut reader = hub.subscribe(vec![Topic::Stream(1)]);
+        let last = NOTICES as i64;
+        (1..=last + 1).for_each(|to| hub.publish(notice(1, to)));
+        assert_eq!(position(reader.ready()), Some(1));
+        // There is room again, but what was missed may have said that this is not for the reader any more.
+        hub.publish(notice(1, last + 2));
+        let all: Vec<_> = std::iter::from_fn(|| position(reader.ready())).collect();
+        assert_eq!(all, (2..=last).chain([-1]).collect::<Vec<_>>());
+        hub.publish(notice(1, last + 3));
+        assert_eq!(position(reader.ready()), Some(last + 3));
     }
 
     #[test]

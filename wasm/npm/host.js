@@ -332,13 +332,18 @@ class Touched {
   }
 
   put(tenant) {
-    this.inLine.delete(this.touched)
+    this.busy()
     tenant.touch(this.touched)
   }
 
-  // Nobody waits for it: the next read will want the same.
-  broken() {}
-  busy() {}
+  // Nobody waits for it, and it is no longer in line: the next read will want the same.
+  broken() {
+    this.busy()
+  }
+
+  busy() {
+    this.inLine.delete(this.touched)
+  }
 }
 
 /** Takes note of what the turns of a batch hold, until the call to the instance is over. */

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { eventually, events, pause, read, reveille } from './fixture.mjs'
+import { join } from 'node:path'
+
+import { openDatabase } from '../npm/sqlite-node.js'
+import { directory, eventually, events, pause, read, reveille } from './fixture.mjs'
 
 const panic = (w, more) => w.ask('POST', '/_reveille/dev/panic', '', more)
 const timer = (w, in_ms, panic) => w.ask('POST', '/_reveille/dev/timer', { in_ms, panic })
@@ -84,4 +87,38 @@ test('time goes on where a timer of the virtual clock panicked', async (t) => {
   for (const [at, panics] of [[10, true], [10, true], [15, false], [20, true]]) await timer(w, at, panics)
   assert.equal(await advance(30), start + 30)
   assert.equal(await advance(86_400_000), start + 86_400_030)
+})
+
+test('what a read touches is remembered later when it cannot be at once', async (t) => {
+  let full = false
+  let uses = 0
+  const open = () => {
+    const database = openDatabase(join(directory(t), 'default.sqlite'))
+    const transaction = (work) => {
+      if (full) throw new Error('the disk is full')
+      return database.transaction(work)
+    }
+    const run = (sql, params) => {
+      if (sql.startsWith('UPDATE stream')) uses++
+      return database.run(sql, params)
+    }
+    const rest = Object.fromEntries(['intact', 'written', 'close'].map((name) => [name, (...of) => database[name](...of)]))
+    return { ...rest, run, transaction }
+  }
+  // The disk is full when the instance is made anew that follows the trap.
+  const w = reveille(t, { open, log: (problem) => (full ||= /Trap/.test(problem)) })
+  assert.equal((await w.ask('PUT', '/s', undefined, { headers: { 'content-type': 'application/json', 'stream-ttl': '5' } })).status, 201)
+  const follower = events(await w.ask('GET', '/s?offset=-1&live=sse'))
+  await follower.next()
+  await pause(100) // a use is remembered when it moves the end by a 64th of the time
+  await panic(w)
+  await pause(5)
+  full = false
+  await eventually(async () => {
+    const before = uses
+    assert.deepEqual(await read(w, '/s'), [])
+    await pause(5)
+    assert.ok(uses > before)
+  }, 1_000)
+  await follower.cancel()
 })

@@ -10,7 +10,7 @@ use crate::config::{Config, Virtual};
 use crate::effect::{Effect, EffectId, Fetched, Touch};
 use crate::entropy::Entropy;
 use crate::http::{Call, Error, Handler, Request, Response, route};
-use crate::limits::{EFFECTS_A_TURN, FORK_READERS, PENDING, PENDING_FORKS};
+use crate::limits::{EFFECTS_A_TURN, FORK_READ, FORK_READERS, PENDING, PENDING_FORKS};
 use crate::pending::Pending;
 use crate::schedule;
 use crate::store::{Clock, Read, Sql, SqlError, Tx, Verdict};
@@ -44,6 +44,8 @@ pub(super) struct Batch<'a> {
     /// The commit row as it will be.
     clock: Cell<Clock>,
     slots: Slots,
+    /// How many more bytes forks may read back.
+    fork_read: Cell<usize>,
     next_pending: Cell<u64>,
     landed: RefCell<Vec<EffectId>>,
 }
@@ -64,6 +66,7 @@ impl<'a> Batch<'a> {
             now,
             clock: Cell::new(Clock { txid: clock.txid + 1, now, ..clock }),
             slots,
+            fork_read: Cell::new(FORK_READ),
             next_pending: Cell::new(memory.next_pending),
             landed: RefCell::default(),
         }
@@ -78,6 +81,7 @@ impl<'a> Batch<'a> {
             Read::new(self.sql, self.config, self.now),
             &self.clock,
             &self.slots,
+            &self.fork_read,
             self.memory.stopping,
             entropy.draw(),
             &self.memory.keys,
@@ -214,25 +218,34 @@ impl<'a> Batch<'a> {
         self.landed.borrow().contains(&EffectId::Pending(number))
     }
 
-    /// Goes on with the parked commands whose moment has come, and answers those whose effect never came back.
+    /// Goes on with the parked commands whose moment has come, and answers those whose effect never came back. Forks read
+    /// no more than one transaction should; those that come too late for that are due again at once.
     pub(super) fn give_up_waiting(&self, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
-        for (number, (_, pending)) in self.memory.pending.iter().filter(|(_, (_, p))| p.deadline() <= self.now) {
-            let (effect, timed_out) = (EffectId::Pending(*number), Err("timed out".to_owned()));
-            let fate = if pending.has_effect() {
-                self.outcome(&effect, &timed_out, entropy, scratch)
-            } else if self.landed.borrow().contains(&effect) {
-                Fate::Done
-            } else {
-                self.landed.borrow_mut().push(effect.clone());
-                scratch.landed.push(effect);
-                let entropy = entropy.part("pending", *number);
-                self.go_on(*number, &timed_out, &self.handle(&entropy), scratch)
-            };
-            if fate == Fate::Spoiled {
-                return Fate::Spoiled;
+        // What has been read is read to its end beside those that begin: neither waits for the other.
+        for keeps in [true, false] {
+            self.fork_read.set(FORK_READ);
+            let parked = self.memory.pending.iter().map(|(number, (_, pending))| (*number, pending));
+            for (number, pending) in parked.filter(|(_, p)| p.keeps() == keeps && p.deadline() <= self.now) {
+                if self.give_up(number, pending, entropy, scratch) == Fate::Spoiled {
+                    return Fate::Spoiled;
+                }
             }
         }
         Fate::Done
+    }
+
+    fn give_up(&self, number: u64, pending: &Pending, entropy: &Entropy, scratch: &mut Scratch) -> Fate {
+        let (effect, timed_out) = (EffectId::Pending(number), Err("timed out".to_owned()));
+        if pending.has_effect() {
+            return self.outcome(&effect, &timed_out, entropy, scratch);
+        }
+        if self.fork_read.get() == 0 || self.landed.borrow().contains(&effect) {
+            return Fate::Done;
+        }
+        self.landed.borrow_mut().push(effect.clone());
+        scratch.landed.push(effect);
+        let entropy = entropy.part("pending", number);
+        self.go_on(number, &timed_out, &self.handle(&entropy), scratch)
     }
 
     /// Goes on with a parked command.

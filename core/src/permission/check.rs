@@ -21,7 +21,7 @@ pub(crate) fn may(read: &Read<'_>, by: &Principal, asked: Permission, entity: &E
     Ok(last_word(read, by, asked, Resource::Entity(&entity.url), decision))
 }
 
-/// The same by owners and grants alone: what lists and membership streams go by.
+/// The same by owners and grants alone: what lists, membership streams and shapes go by.
 pub(crate) fn decision(
     read: &Read<'_>,
     by: &Principal,
@@ -44,13 +44,24 @@ pub(crate) fn check_type(read: &Read<'_>, by: &Principal, asked: Permission, kin
 
 /// Whether `by` may do something with a type.
 pub(crate) fn may_type(read: &Read<'_>, by: &Principal, asked: Permission, kind: &str) -> Result<bool, SqlError> {
-    let known = Facts { owner: None, grants: &[], now: read.now };
-    let mut decision = decide(by, asked, &known);
-    if !decision.allows() {
-        let grants = read.type_grants_for(kind, by)?;
-        decision = decide(by, asked, &Facts { grants: &grants, ..known });
-    }
+    let decision = decision_on_type(read, by, asked, kind)?;
     Ok(last_word(read, by, asked, Resource::EntityType(kind), decision))
+}
+
+/// The same by grants alone: what shapes go by.
+pub(crate) fn decision_on_type(
+    read: &Read<'_>,
+    by: &Principal,
+    asked: Permission,
+    kind: &str,
+) -> Result<Decision, SqlError> {
+    let known = Facts { owner: None, grants: &[], now: read.now };
+    let without = decide(by, asked, &known);
+    if without.allows() {
+        return Ok(without);
+    }
+    let grants = read.type_grants_for(kind, by)?;
+    Ok(decide(by, asked, &Facts { grants: &grants, ..known }))
 }
 
 fn refuse_unless(may: bool, asked: Permission, whom: &str) -> Result<(), Error> {

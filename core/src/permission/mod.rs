@@ -15,7 +15,7 @@ mod lost;
 pub(crate) mod spread;
 pub(crate) mod type_grants;
 
-pub(crate) use check::{check, check_type, decision, may, may_type};
+pub(crate) use check::{check, check_type, decision, decision_on_type, may, may_type};
 pub use decide::{Decision, Facts, Held, Permission, Subject, decide};
 pub(crate) use grants::{Asked, ENTITY_FORM, TYPE_FORM, TooManyGrants};
 pub(crate) use host::last_word;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{Row, Spec};
 use crate::dispatch::journal::told;
-use crate::permission::{Permission, Subject};
+use crate::permission::{Permission, Subject, decision, decision_on_type};
 use crate::store::{Change, Columns, Read, SqlError, Table, owned_key};
 use crate::tenant::Principal;
 
@@ -91,11 +91,11 @@ impl Scope {
 
     fn reads(&self, read: &Read<'_>, url: &str) -> Result<bool, SqlError> {
         let entity = read.entity(url)?;
-        entity.map_or(Ok(false), |entity| crate::permission::may(read, &self.by, Permission::Read, &entity))
+        entity.map_or(Ok(false), |entity| Ok(decision(read, &self.by, Permission::Read, &entity)?.allows()))
     }
 
     fn spawns(&self, read: &Read<'_>, kind: &str) -> Result<bool, SqlError> {
-        crate::permission::may_type(read, &self.by, Permission::Spawn, kind)
+        Ok(decision_on_type(read, &self.by, Permission::Spawn, kind)?.allows())
     }
 
     fn did_read(&self, read: &Read<'_>, url: &str, past: &Past) -> Result<bool, SqlError> {

@@ -131,6 +131,8 @@ pub(crate) struct Tx<'a> {
     /// The commit row as it will be.
     clock: &'a Cell<Clock>,
     slots: &'a Slots,
+    /// How many more bytes forks may read back in the transaction that it is nested in.
+    pub(crate) fork_read: &'a Cell<usize>,
     /// The server is stopping: no fetch starts any more.
     pub(crate) stopping: bool,
     pub(crate) draw: Draw,
@@ -153,11 +155,12 @@ impl<'a> Tx<'a> {
         read: Read<'a>,
         clock: &'a Cell<Clock>,
         slots: &'a Slots,
+        fork_read: &'a Cell<usize>,
         stopping: bool,
         draw: Draw,
         keys: &'a Keys,
     ) -> Self {
-        Self { read, clock, slots, stopping, draw, keys, left: RefCell::default() }
+        Self { read, clock, slots, fork_read, stopping, draw, keys, left: RefCell::default() }
     }
 
     /// The number of this commit: the numeric `txid` of the wire.

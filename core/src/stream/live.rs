@@ -116,6 +116,8 @@ impl Follow {
 
     /// Serves a notification from memory when the reader stands exactly where it begins.
     pub(crate) fn accept(&mut self, notify: &Notify) -> Option<Next> {
+        // One without bytes may say that the reader is to be judged anew: nothing is handed on before that.
+        self.for_good &= notify.bytes.is_some();
         let fresh = notify.topic == Topic::Stream(self.stream.id) && notify.from == self.at;
         let ready = self.for_good && (self.mode == Mode::LongPoll || self.started.is_some());
         let bytes = notify.bytes.as_ref().filter(|_| fresh && ready)?;

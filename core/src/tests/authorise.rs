@@ -65,3 +65,33 @@ fn a_shared_state_is_the_hosts_to_decide_too() {
     assert_eq!(w.ask("GET", path, &ALICE, &Json::Null).status, 401);
     assert_eq!(w.ask("GET", path, &BOB, &Json::Null).status, 200);
 }
+
+#[test]
+fn shapes_go_by_owners_and_grants_alone() {
+    let mut w = hosted(Authorise::new(|question| match question.resource {
+        Resource::Entity(_) if question.permission == Permission::Read => Some(question.by.id() == "bob"),
+        Resource::EntityType("hidden") => Some(false),
+        _ => None,
+    }));
+    for name in ["t", "hidden"] {
+        let kind = json!({ "name": name, "description": "d", "permission_grants": everybody() });
+        assert_eq!(w.post("/_electric/entity-types", &kind).status, 201);
+    }
+    for (table, id) in [("entities", "a"), ("entity_dispatch_state", "b")] {
+        let told = |w: &mut World, by: &[(&str, &str)], from: &str| {
+            let got = w.ask("GET", &format!("/_electric/electric/v1/shape?table={table}&{from}"), by, &Json::Null);
+            let at = format!("handle={}&offset={}", got.header("electric-handle"), got.header("electric-offset"));
+            (at, got.body.contains(&format!("/t/{id}")))
+        };
+        // The first look at dispatches is remembered; those after it hold.
+        told(&mut w, &BOB, "offset=-1");
+        let [(hers, _), (his, _)] = [&ALICE, &BOB].map(|by| told(&mut w, by, "offset=-1"));
+        assert_eq!(w.ask("PUT", &format!("/_electric/entities/t/{id}"), &ALICE, &json!({})).status, 201);
+        for (by, at, sees) in [(&ALICE, hers, true), (&BOB, his, false)] {
+            assert_eq!(told(&mut w, by, &at).1, sees, "{table} is told {by:?}");
+            assert_eq!(told(&mut w, by, "offset=-1").1, sees, "{table} as {by:?} finds it");
+        }
+    }
+    let types = w.ask("GET", "/_electric/electric/v1/shape?table=entity_types&offset=-1", &ALICE, &Json::Null);
+    assert!(types.body.contains("hidden"), "{}", types.body);
+}

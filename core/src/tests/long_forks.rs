@@ -203,3 +203,41 @@ fn of_many_long_forks_some_stand_back_and_all_are_made() {
     }
     assert_eq!(made, vec![201; many]);
 }
+
+#[test]
+fn many_small_rows_of_a_manifest_take_room_too() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    assert_eq!(w.put("/_electric/entities/t/a", &json!({})).status, 201);
+    send(&mut w, "/t/a");
+    let (hook, token) = w.claim();
+    let row = |n: usize| json!({ "type": "child_status", "key": format!("{n:x}"), "value": 0, "headers": { "operation": "insert" } });
+    for chunk in 0..12 {
+        let rows: Vec<Json> = (chunk * 10_000..(chunk + 1) * 10_000).map(row).collect();
+        assert_eq!(w.append("/t/a", &token, &json!(rows)).status, 204);
+    }
+    w.done(&hook);
+    let fork = World::command("POST", "/_electric/entities/t/a/fork", &[], "{}");
+    assert!(w.batch(vec![fork]).remove(0).replies.is_empty());
+    let (_, refused) = end(&mut w);
+    assert!(refused.body.contains("its manifests are more than"), "{}", refused.body);
+}
+
+#[test]
+fn however_many_are_read_at_once_a_transaction_reads_no_more() {
+    let mut w = quiet(9, 0);
+    let fork = || World::command("POST", "/_electric/entities/quiet/a/fork", &[], "{}");
+    let many = FORK_READERS * 10;
+    let turns = w.batch((0..many).map(|_| fork()).collect());
+    assert!(turns.iter().all(|turn| turn.replies.is_empty()));
+    let (mut made, mut ticks) = (0, 0);
+    while made < many {
+        w.now = w.now + Span::millis(50);
+        let turn = w.batch(vec![Command::Tick { budget: 16 }]).remove(0);
+        made += turn.replies.len();
+        // Whoever reads takes a dozen statements, and whoever is made three times as many.
+        assert!(turn.cost.statements < 200, "{} statements", turn.cost.statements);
+        ticks += 1;
+        assert!(ticks < 1000, "all are made");
+    }
+}

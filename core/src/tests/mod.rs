@@ -10,6 +10,7 @@ mod edits;
 mod egress;
 mod every_step;
 mod forks;
+mod handover;
 mod holes;
 mod laws;
 mod lists;

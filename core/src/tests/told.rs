@@ -320,3 +320,41 @@ fn a_look_that_is_rolled_back_is_none() {
     let at = format!("handle={}&offset={}", got.header("electric-handle"), got.header("electric-offset"));
     assert_eq!(w.get(&format!("{SHAPE}?table=consumer_claims&{at}")).status, 409, "it does not claim to know");
 }
+
+#[test]
+fn what_an_entity_did_last_is_told_while_it_is_awake_again() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    w.put("/_electric/entities/t/a", &json!({}));
+    let mut f = Followers::new(&mut w);
+    send(&mut w, "/t/a");
+    let (hook, _) = w.claim();
+    assert_eq!(w.done(&hook).status, 200);
+    f.check(&mut w, "a wake");
+    let last = |f: &Followers| {
+        let state = f.row("entity_dispatch_state", "/t/a");
+        ["last_claimed_at", "last_released_at", "last_completed_at"].map(|name| state[name].clone())
+    };
+    let [claimed, released, completed] = last(&f);
+    assert!([&claimed, &released, &completed].iter().all(|at| at.is_string()));
+    // Awake again, it says when it was done before; and so it does when nobody comes back to say so, time and again.
+    for round in 0..4 {
+        w.pass(Span::secs(1));
+        send(&mut w, "/t/a");
+        f.check(&mut w, "a message");
+        assert_eq!(last(&f)[2], completed, "announced, {round}");
+        w.claim();
+        f.check(&mut w, "a claim");
+        let [_, before, done] = last(&f);
+        assert_eq!(done, completed, "claimed, {round}");
+        assert!(before.is_string() && (round > 0 || before == released), "claimed, {round}");
+        w.post("/_electric/entities/t/a/signal", &json!({ "signal": "SIGSTOP" }));
+        w.pass(Span::secs(60));
+        f.check(&mut w, "the lease's end");
+        assert_eq!(last(&f)[2], completed, "expired, {round}");
+        w.fetches.clear();
+        w.post("/_electric/entities/t/a/signal", &json!({ "signal": "SIGCONT" }));
+        f.check(&mut w, "going on");
+        assert_eq!(last(&f)[2], completed, "next, {round}");
+    }
+}

@@ -4,12 +4,14 @@
 //! anyway; when the next one is claimed it is filed. A wake row that no dispatch began with has a record of its own. So a
 //! journal costs no row but one a dispatch and one such a wake row, and both are bounded.
 
+mod past;
 pub(crate) mod show;
 pub(crate) mod step;
 pub(crate) mod told;
 
 use serde::{Deserialize, Serialize};
 
+use self::past::Past;
 use self::step::Step;
 use crate::limits::JOURNAL_STEPS;
 use crate::store::{EntityRow, Link, SqlError, SubscriptionRow, Tx};
@@ -40,6 +42,9 @@ struct Kept {
     /// The dispatch in flight, or the last that was; or, before it begins, the one that waits for its turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<Record>,
+    /// What those before came to, which are filed.
+    #[serde(default, skip_serializing_if = "Past::is_empty")]
+    past: Past,
 }
 
 /// Why a dispatch begins.
@@ -127,6 +132,7 @@ pub(crate) fn file(tx: &Tx<'_>, subscription: &mut SubscriptionRow) -> Result<()
     let mut kept = Kept::of(subscription)?;
     if let Some(last) = kept.last.take() {
         last.file(tx)?;
+        kept.past.remember(&last);
         kept.keep(subscription);
     }
     Ok(())
@@ -252,6 +258,7 @@ impl Kept {
     fn advance(&mut self, tx: &Tx<'_>) -> Result<(), SqlError> {
         if let Some(unfiled) = std::mem::replace(&mut self.last, self.now.take()) {
             unfiled.file(tx)?;
+            self.past.remember(&unfiled);
         }
         Ok(())
     }
@@ -271,6 +278,11 @@ impl Record {
             Some(_) => tx.file_dispatch(self.entity, self.generation, &self.json()),
             None => tx.file_wake_row(self.entity, &self.json()),
         }
+    }
+
+    /// Its last step of some kinds.
+    fn last(&self, kinds: &[&str]) -> Option<&Step> {
+        self.steps.iter().rev().find(|step| kinds.iter().any(|kind| step.is(kind)))
     }
 
     /// Whether it is of a dispatch, and not of a wake row.

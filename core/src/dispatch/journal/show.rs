@@ -71,7 +71,7 @@ pub(in crate::dispatch) fn records(read: &Read<'_>, entity: &EntityRow) -> Resul
 }
 
 fn kept(subscription: &SubscriptionRow) -> Result<Vec<Record>, SqlError> {
-    let Kept { last, now } = Kept::of(subscription)?;
+    let Kept { last, now, .. } = Kept::of(subscription)?;
     Ok(last.into_iter().chain(now).collect())
 }
 

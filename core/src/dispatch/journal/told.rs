@@ -3,6 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::past::Past;
 use super::step::{Step, target};
 use super::{Kept, Record};
 use crate::store::{
@@ -70,11 +71,12 @@ pub(crate) fn at_rest(entity: &EntityRow) -> Columns {
     state
 }
 
-/// A subscription that dispatches, and what is kept of its newest wake and the one before.
+/// A subscription that dispatches, and what is kept of its newest wake and those before.
 struct View<'s> {
     subscription: &'s SubscriptionRow,
     newest: Record,
     before: Option<Record>,
+    past: Past,
 }
 
 /// What a subscription's newest wake is about, while it is linked to that.
@@ -82,13 +84,13 @@ fn view<'s>(read: &Read<'_>, subscription: &'s SubscriptionRow) -> Result<Option
     if subscription.plain {
         return Ok(None);
     }
-    let Kept { last: before, now } = Kept::of(subscription)?;
+    let Kept { last: before, now, past } = Kept::of(subscription)?;
     let Some(newest) = now else { return Ok(None) };
     if !read.is_linked(newest.entity, subscription.id)? {
         return Ok(None);
     }
     let entity = read.entity_by_id(newest.entity)?;
-    Ok(entity.map(|entity| (entity, View { subscription, newest, before })))
+    Ok(entity.map(|entity| (entity, View { subscription, newest, before, past })))
 }
 
 impl View<'_> {
@@ -104,8 +106,7 @@ impl View<'_> {
 
     /// How it ended; what is called under it afterwards changes nothing.
     fn ended(&self) -> Option<&Step> {
-        let mut steps = self.newest.steps.iter().rev().filter(|_| self.in_flight().is_none());
-        steps.find(|step| ENDS.iter().any(|kind| step.is(kind)))
+        self.newest.last(ENDS).filter(|_| self.in_flight().is_none())
     }
 
     fn runner(&self) -> Option<String> {
@@ -117,8 +118,7 @@ impl View<'_> {
 
     /// The last step of some kinds, of the newest wake or the one before.
     fn last(&self, kinds: &[&str]) -> Option<&Step> {
-        let in_order = self.before.iter().chain([&self.newest]).flat_map(|record| &record.steps);
-        in_order.rev().find(|step| kinds.iter().any(|kind| step.is(kind)))
+        self.newest.last(kinds).or_else(|| self.before.as_ref()?.last(kinds))
     }
 
     fn state(&self, entity: &EntityRow) -> Columns {
@@ -126,7 +126,8 @@ impl View<'_> {
         let outstanding = wake.filter(|wake| !wake.held);
         let waits = self.moved().filter(|step| wake.is_none() && WAITS.iter().any(|kind| step.is(kind)));
         let pending = if wake.is_some() || waits.is_some() { json!([main(entity)]) } else { json!([]) };
-        let at = |kinds: &[&str]| self.last(kinds).map(Step::at).and_then(timestamp);
+        let [claimed, released, done] = self.past.of(entity.id);
+        let at = |kinds: &[&str], past| self.last(kinds).map(Step::at).or(past).and_then(timestamp);
         columns([
             ("tenant_id", tenant()),
             ("entity_url", Some(entity.url.clone())),
@@ -142,9 +143,12 @@ impl View<'_> {
             ("active_claimed_at", held.and_then(|wake| wake.claimed_at).and_then(timestamp)),
             ("active_lease_expires_at", held.and_then(|wake| wake.lease_until).and_then(timestamp)),
             ("last_wake_id", self.newest.wake.clone().or_else(|| self.before.as_ref()?.wake.clone())),
-            ("last_claimed_at", held.and_then(|wake| wake.claimed_at).and_then(timestamp).or_else(|| at(&["claimed"]))),
-            ("last_released_at", at(ENDS)),
-            ("last_completed_at", at(&["done"])),
+            (
+                "last_claimed_at",
+                held.and_then(|wake| wake.claimed_at).and_then(timestamp).or_else(|| at(&["claimed"], claimed)),
+            ),
+            ("last_released_at", at(ENDS, released)),
+            ("last_completed_at", at(&["done"], done)),
             ("last_error", self.subscription.error.clone()),
             ("updated_at", timestamp(self.updated_at())),
         ])
@@ -275,6 +279,6 @@ const NOTHING_YET: [&str; 15] = [
     "last_error",
 ];
 /// The steps that end a wake.
-const ENDS: &[&str] = &["done", "released", "expired", "parked", "ended", "dead-lettered"];
+pub(super) const ENDS: &[&str] = &["done", "released", "expired", "parked", "ended", "dead-lettered"];
 /// The steps after which something waits.
 const WAITS: &[&str] = &["slowed", "parked", "dead-lettered"];

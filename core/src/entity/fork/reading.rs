@@ -8,7 +8,6 @@ use super::ask::Place;
 use super::point::{Point, Search, children};
 use super::replay::{Replay, Told, check_room, check_rows, check_size};
 use crate::http::Error;
-use crate::limits::FORK_READ;
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 
 /// What has been read; copies of it share what is finished.
@@ -33,18 +32,12 @@ pub(super) struct Source {
 }
 
 /// How much may still be read in a transaction.
-pub(super) struct Left(usize);
-
-impl Left {
-    pub(super) fn new() -> Self {
-        Self(FORK_READ)
-    }
-}
+pub(super) struct Left(pub(super) usize);
 
 impl Reading {
     /// Whether it takes room.
     pub(super) fn is_large(&self) -> bool {
-        !self.replays.is_empty()
+        self.replays.values().any(|replay| replay.has_begun())
     }
 
     /// What of it is small.

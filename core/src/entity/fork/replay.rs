@@ -18,7 +18,7 @@ pub(super) struct Told {
     pub(super) manifests: Rows,
     pub(super) statuses: Rows,
     pub(super) watermarks: Rows,
-    /// How long all of them are.
+    /// How much room all of them take.
     bytes: usize,
 }
 
@@ -34,6 +34,10 @@ pub(super) struct Replay {
 }
 
 impl Replay {
+    pub(super) fn has_begun(&self) -> bool {
+        self.at > Offset::ZERO
+    }
+
     /// Whether it has come to a place, or to the stream's end.
     pub(super) fn is_there(&self, stream: &StreamRow, upto: Option<&Point>) -> bool {
         match upto {
@@ -76,11 +80,12 @@ impl Told {
             _ => return,
         };
         let Some(key) = event.key.as_deref() else { return };
+        let room = |value: &str| ROW + key.len() + value.len();
         let (was, is) = match event.value.filter(|_| event.operation.as_deref() != Some("delete")) {
-            Some(value) => (rows.insert(key.to_owned(), value.get().to_owned()), key.len() + value.get().len()),
+            Some(value) => (rows.insert(key.to_owned(), value.get().to_owned()), room(value.get())),
             None => (rows.remove(key), 0),
         };
-        self.bytes = self.bytes + is - was.map_or(0, |was| key.len() + was.len());
+        self.bytes = self.bytes + is - was.map_or(0, |was| room(&was));
     }
 
     /// The URLs of the children that the manifest names.
@@ -139,3 +144,6 @@ pub(super) fn check_room<'a>(root: &EntityRow, told: impl IntoIterator<Item = &'
 fn refuse_if(refused: bool, root: &EntityRow, what: impl Fn() -> String) -> Result<(), TooLarge> {
     if refused { Err(TooLarge { url: root.url.clone(), what: what() }) } else { Ok(()) }
 }
+
+/// About how much memory a row takes besides its key and its value.
+const ROW: usize = 96;

@@ -58,6 +58,13 @@ impl Waiting {
     /// Forks, if everything that it copies is idle; otherwise parks, or gives up when its time is over. Everything is
     /// checked, whatever was checked before.
     pub(super) fn attempt(&self, tx: &Tx<'_>) -> Result<Done, Error> {
+        let mut left = Left(tx.fork_read.get());
+        let done = self.attempt_within(tx, &mut left);
+        tx.fork_read.set(left.0);
+        done
+    }
+
+    fn attempt_within(&self, tx: &Tx<'_>, left: &mut Left) -> Result<Done, Error> {
         let source = tx.entity(&self.source)?.ok_or_else(|| EntityNotFound { url: self.source.clone() })?;
         permission::check(tx, &self.by, Permission::Fork, &source)?;
         let parent = self.ask.check(tx, &self.by, &source)?;
@@ -68,8 +75,8 @@ impl Waiting {
         if source.parent.is_some() {
             return Err(OnlyTopLevel.into());
         }
-        let (mut read, mut left) = (self.read.clone(), Left::new());
-        let Some(branch) = read.branch(tx, &source, &self.ask.place, &mut left)? else {
+        let mut read = self.read.clone();
+        let Some(branch) = read.branch(tx, &source, &self.ask.place, left)? else {
             return Ok(self.read_on(tx, read));
         };
         let members = match &branch {
@@ -83,7 +90,7 @@ impl Waiting {
         moving.iter().try_for_each(check_alive)?;
         let active: Vec<&EntityRow> = moving.iter().filter(|member| !is_idle(member)).collect();
         match active.first() {
-            None => match read.sources(tx, &members, point.as_ref(), &mut left)? {
+            None => match read.sources(tx, &members, point.as_ref(), left)? {
                 Some(sources) => build(tx, &self.by, &self.ask, parent.as_ref(), members, sources, point.as_ref()),
                 None => Ok(self.read_on(tx, read)),
             },

@@ -120,7 +120,9 @@ pub(super) fn answered(c: &mut Cluster, fork: &Fork, got: &Got, waited: bool) {
         (201, _) => forked(c, fork, got, waited),
         (409, "NOT_RUNNING") => {
             let over = |e: &usize| c.entities[*e].is_over();
-            assert!(over(&fork.source) || moving.iter().any(over), "nothing of {url} has ended: {}", got.body);
+            let childless = fork.parent.is_some_and(|parent| !c.entities[parent].accepts());
+            let ended = childless || over(&fork.source) || moving.iter().any(over);
+            assert!(ended, "nothing of {url} has ended: {}", got.body);
             c.heard.insert("a fork is refused".to_owned());
         }
         (409, "FORK_WAIT_TIMEOUT") => {

@@ -48,6 +48,10 @@ pub(super) fn spawn(c: &mut Cluster) -> Option<Op> {
             assert_eq!((got.status, got.code()), (409, "DUPLICATE_URL".to_owned()));
             return;
         }
+        if parent.is_some_and(|parent| !c.entities[parent].accepts()) {
+            assert_eq!((got.status, got.code()), (409, "NOT_RUNNING".to_owned()), "{}", got.body);
+            return;
+        }
         assert_eq!(got.status, 201, "{}", got.body);
         born(c, &url, target, tags, parent);
         rights::inherit(c, c.entities.len() - 1);
