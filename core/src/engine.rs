@@ -482,13 +482,14 @@ impl Turn {
 pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Option<(Reply, Option<Touch>)> {
     let found = route(config, &request.method, &request.path);
     let Handler::Read(handler) = found.handler else { return None };
-    let mut touched = None;
+    let (mut touched, mut cost) = (None, Cost::default());
     let answer = catch_unwind(AssertUnwindSafe(|| {
         let committed = Clock::read(sql)?.now;
         let now = if config.virtual_time.is_some() { committed } else { now.max(committed) };
         let read = Read::new(sql, config, now);
         let answer = handler(&Call { store: &read, request, found: &found });
         touched = read.touched();
+        cost.statements = read.statements();
         answer
     }));
     Some(match answer {
@@ -496,7 +497,7 @@ pub fn read(sql: &dyn Sql, config: &Config, request: &Request, now: Time) -> Opt
         Ok(Err(error)) => Reply::Whole(answer_error(&error, config)),
         Err(_) => Reply::Whole(internal_error()),
     })
-    .map(|reply| (finish(reply, request, config, Cost::default()), touched))
+    .map(|reply| (finish(reply, request, config, cost), touched))
 }
 
 /// The next piece of a live read from any connection, as of its last committed snapshot, and perhaps something to

@@ -50,6 +50,8 @@ pub const FORK_BYTES: i64 = 1 << 30;
 pub const FORK_READ: usize = 4 << 20;
 /// How many bytes of their manifests, statuses and watermarks are kept in memory meanwhile.
 pub const FORK_TOLD: usize = 8 << 20;
+/// How long their arguments and tags may be together: all of them are in memory, and in the answer.
+pub const FORK_ARGS: usize = 8 << 20;
 /// How many forks read back at once more than one transaction can.
 pub const FORK_READERS: usize = 4;
 /// The most rows that their manifests may have together.
@@ -177,8 +179,10 @@ pub const PENDING: usize = 256;
 pub const PENDING_FORKS: usize = 128;
 /// The most timers that one move of the virtual clock runs.
 pub const ADVANCE: usize = 100_000;
-/// The most entities that one list answers.
+/// The most entities, types or runners that one list answers.
 pub const LIST: usize = 10_000;
+/// How many bytes of them it looks at, and whatever else looks at many rows that may be large.
+pub const PAGE_BYTES: usize = 8 << 20;
 /// The largest answer that is read from a webhook or a serve endpoint.
 pub const ANSWER: usize = 256 << 10;
 /// The longest response text that a wake carries of a finished child; cut longer ones are marked.

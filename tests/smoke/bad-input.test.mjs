@@ -96,30 +96,45 @@ for (const [method, path, body] of targets) {
 
 test('a body that is too large is refused before it is read', async (t) => {
   const w = await world(t)
-  for (const path of [`/_electric/entities/${w.name}/e`, '/_electric/entity-types', '/_electric/wake']) {
-    const method = path.endsWith('/e') ? 'PUT' : 'POST'
+  for (const [method, path] of [
+    ['PUT', `/_electric/entities/${w.name}/e`],
+    ['POST', '/_electric/entity-types'],
+    ['POST', '/_electric/wake'],
+    ['POST', `/_electric/entities/${w.name}/e/attachments`],
+    ['PUT', `/plain/${w.name}/s`],
+    ['POST', `/plain/${w.name}/s`],
+    ['POST', `/${w.name}/e/main`],
+    ['PUT', `/_electric/shared-state/${w.name}`],
+  ]) {
     const head = `${method} ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1099511627776\r\n\r\n{`
     assert.equal((await raw(w.url, head)).status, 413, path)
   }
 })
 
-test('a body that grows without an announced length is refused when it is too large', async (t) => {
-  const w = await world(t)
-  const head = `PUT /_electric/entities/${w.name}/e HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n`
-  const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(0x10000, 0x20), Buffer.from('\r\n')])
-  const answer = await raw(w.url, head, {
-    onSocket(socket) {
-      // 64 MB at most, as fast as the server takes it.
-      let left = 1_000
-      const more = () => {
-        while (left-- > 0 && !socket.destroyed) if (!socket.write(chunk)) return socket.once('drain', more)
-      }
-      more()
-    },
+for (const [what, method, path] of [
+  ['an entity', 'PUT', (name) => `/_electric/entities/${name}/e`],
+  ['a stream', 'PUT', (name) => `/plain/${name}/s`],
+  ['a form', 'POST', (name) => `/_electric/entities/${name}/e/attachments`],
+]) {
+  test(`a body that grows without an announced length is refused when it is too large: ${what}`, async (t) => {
+    const w = await world(t)
+    const type = 'content-type: multipart/form-data; boundary=x\r\n'
+    const head = `${method} ${path(w.name)} HTTP/1.1\r\nhost: x\r\n${type}transfer-encoding: chunked\r\n\r\n`
+    const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(0x10000, 0x20), Buffer.from('\r\n')])
+    const answer = await raw(w.url, head, {
+      onSocket(socket) {
+        // 64 MB at most, as fast as the server takes it.
+        let left = 1_000
+        const more = () => {
+          while (left-- > 0 && !socket.destroyed) if (!socket.write(chunk)) return socket.once('drain', more)
+        }
+        more()
+      },
+    })
+    assert.equal(answer.status, 413)
+    assert.equal((await w.get('/_electric/health')).status, 200)
   })
-  assert.equal(answer.status, 413)
-  assert.equal((await w.get('/_electric/health')).status, 200)
-})
+}
 
 // Request targets, as bytes: whatever they mean, the answer is not the server's fault.
 const addresses = [

@@ -320,6 +320,17 @@ test('an entity cannot be given more grants than it may have', async (t) => {
   refused(await w.post(grants(`/${type}/e`), to('user:bob', 'read'), alice), 409, 'LIMIT_EXCEEDED', `/${type}/e already has the most grants that it may`)
 })
 
+test('a type cannot be given more grants than it may have', async (t) => {
+  const w = await world(t)
+  const many = Array.from({ length: 1_000 }, (_, n) => to(`user:u${n}`, 'spawn'))
+  const most = 'already has the most grants that it may'
+  const body = { name: w.name, description: 'd', permission_grants: [...many, to('user:bob', 'spawn')] }
+  refused(await w.post('/_electric/entity-types', body), 409, 'LIMIT_EXCEEDED', `${w.name} ${most}`)
+  const type = await w.type({ permission_grants: many })
+  refused(await w.post(typeGrants(type), to('user:bob', 'spawn')), 409, 'LIMIT_EXCEEDED', `${w.name} ${most}`)
+  assert.equal((await w.get(typeGrants(type))).json.grants.length, 1_000)
+})
+
 test('an agent works under its claim, whatever is granted', async (t) => {
   const w = await world(t)
   const type = await w.type()

@@ -73,16 +73,18 @@ test('a message arrives when its row says so, and the row says that it was sent'
   assert.equal((await w.events(target, 'inbox')).length, 1)
 })
 
-test('a row may name its sender, write its time as it likes and leave its status out', async (t) => {
+test('a row may write its time as it likes and leave its status out, and is from its entity whatever it says', async (t) => {
   const { w, url, target, write, now } = await sender(t)
   const local = new Date(now + HOUR + 5_000).toISOString().replace(/\.\d+Z$/, '+01:00')
   const at = Math.floor((now + 5_000) / 1_000) * 1_000
-  const senderUrl = '/principal/user%3Aalice'
-  await write('schedule:x', message(target, local, { senderUrl, status: undefined }))
+  for (const [n, senderUrl] of ['/principal/user%3Aalice', '/principal/system%3Adev-local', target, 7].entries()) {
+    await write(`schedule:${n}`, message(target, local, { senderUrl, status: undefined, producerId: `p${n}` }))
+  }
   await w.advance(at - now)
-  const [{ value }] = await w.events(target, 'inbox')
-  assert.deepEqual([value.from, value.from_agent, value.timestamp], [senderUrl, senderUrl, iso(at)])
-  assert.equal((await w.events(url, 'manifest')).at(-1).value.fireAt, iso(at))
+  const said = (await w.events(target, 'inbox')).map(({ value }) => [value.from, value.from_agent, value.from_principal, value.timestamp])
+  assert.deepEqual(said, Array(4).fill([url, url, undefined, iso(at)]))
+  const told = (await w.events(url, 'manifest')).slice(-4).map(({ value }) => [value.senderUrl, value.fireAt])
+  assert.deepEqual(told, Array(4).fill([url, iso(at)]))
 })
 
 test('a time that is over is now', async (t) => {
@@ -247,6 +249,34 @@ test('a message to nobody, or to whom its author may not write, is refused in th
   await w.advance(1_000)
   assert.deepEqual(await w.events(target, 'inbox'), [])
   assert.equal((await w.events(hers, 'inbox')).length, 2)
+})
+
+test('whether an entity’s owner may write to whom it sends is asked again when the message arrives', async (t) => {
+  const { w, now } = await sender(t)
+  const [alice, bob] = [{ as: 'user:alice' }, { as: 'user:bob' }]
+  const hook = await w.hook()
+  const { url: his } = await w.spawn(w.name, 'his', { dispatch_policy: hook.policy, initialMessage: 'go' }, bob)
+  const agent = await w.woken(hook)
+  await agent.claim()
+  const { url: hers } = await w.spawn(w.name, 'hers', {}, alice)
+  const may = { subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission: 'write' }
+  const grants = `/_electric/entities${hers}/grants`
+  const granted = (await w.post(grants, may, alice)).json
+  const write = (n) => agent.append([manifestRow(`m${n}`, message(hers, now + n * 1_000, { producerId: `p${n}`, payload: n }))])
+  for (const n of [1, 2]) await write(n)
+  await w.advance(1_000)
+  assert.equal((await w.delete(`${grants}/${granted.id}`, alice)).status, 204)
+  await w.advance(1_000)
+  assert.equal((await w.post(grants, may, alice)).status, 201)
+  // Whose agent it is counts when the message arrives, not when it was written.
+  for (const n of [3, 4]) await write(n)
+  await w.advance(1_000)
+  assert.equal((await w.post(`/_reveille/entities${his}/owner`, { principal: 'user:carol' })).status, 200)
+  await w.advance(1_000)
+  assert.deepEqual((await w.events(hers, 'inbox')).map(({ value }) => [value.payload, value.from]), [[1, his], [3, his]])
+  const told = (await w.events(his, 'manifest')).filter(({ value }) => value.status !== 'pending')
+  assert.deepEqual(told.map(({ key, value }) => [key, value.status]), [['m1', 'sent'], ['m2', 'failed'], ['m3', 'sent'], ['m4', 'failed']])
+  assert.equal(told[1].value.lastError, `Principal is not allowed to write ${hers}`)
 })
 
 test('the row that says what became of a message wakes those who name manifests, and nobody else', async (t) => {

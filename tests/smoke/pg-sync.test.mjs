@@ -64,7 +64,10 @@ test('a shape is asked with all that defines it, and with what the server knows 
   const w = await alone(t)
   const shape = await w.shape()
   const options = { url: `${shape.url}?secret=s`, table: 'todos', columns: ['id', 'Done'], where: 'id > $1', params: ['5'], replica: 'full' }
-  const metadata = { principalUrl: '/principal/system%3Adev-local', tenantId: 'other', wakeId: 'w-1' }
+  // Neither place may say who calls, nor anything that the server does not know the meaning of.
+  const liar = { principalUrl: '/principal/system%3Adev-local', principalKey: 'system:dev-local', tenantId: 'other', role: 'admin' }
+  options.metadata = liar
+  const metadata = { ...liar, wakeId: 'w-1' }
   const answer = await register(w, options, { metadata }, { as: 'user:alice' })
   assert.equal(answer.status, 200, answer.text)
   const { query } = shape.asked[0]

@@ -221,6 +221,28 @@ test('who may schedule for an entity, and to whom', async (t) => {
   refuses(await remove('s', { as: 'user:bob' }), 401, 'UNAUTHORIZED', `Principal is not allowed to schedule ${url}`)
 })
 
+test('a fork sends in its own name what somebody had its source send, and only where its owner may', async (t) => {
+  const { w, url, put, rows } = await scheduled(t, { as: 'user:alice' })
+  const may = (permission) => ({ subject_kind: 'principal', subject_value: '/principal/user%3Abob', permission })
+  await w.post(`/_electric/entities${url}/grants`, may('fork'), { as: 'user:alice' })
+  const { url: hers } = await w.spawn(w.name, 'hers', {}, { as: 'user:alice' })
+  const { url: open } = await w.spawn(w.name, 'open', { grants: [may('write')] }, { as: 'user:alice' })
+  const now = await w.now()
+  for (const targetUrl of [hers, open, url]) {
+    assert.equal((await put(targetUrl.slice(-4).replace('/', ''), send(iso(now + MINUTE), { targetUrl }), { as: 'user:alice' })).status, 200)
+  }
+  const forked = await w.post(`/_electric/entities${url}/fork`, {}, { as: 'user:bob' })
+  assert.equal(forked.status, 201, forked.text)
+  const fork = forked.json.root.url
+  await w.advance(MINUTE)
+  const from = async (of) => (await w.events(of, 'inbox')).map(({ value }) => [value.from, value.from_agent]).sort()
+  const alice = ['/principal/user%3Aalice', undefined]
+  assert.deepEqual(await from(hers), [alice], 'he may not write to it')
+  assert.deepEqual(await from(open), [alice], 'one producer’s message arrives once')
+  assert.deepEqual([await from(url), await from(fork)], [[alice], [[fork, fork]]])
+  assert.equal((await rows(fork)).filter(({ value }) => value?.status === 'sent').length, 2)
+})
+
 test('who may write to a target may have another’s entity send to it', async (t) => {
   const { w, url, put, rows } = await scheduled(t, { as: 'user:alice' })
   const { url: his } = await w.spawn(w.name, 'his', {}, { as: 'user:bob' })

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { refused } from '../harness/refused.mjs'
 import { run, world } from '../harness/world.mjs'
 
 // Each row: what is wrong, the request, and how it is refused. `w` has a type, a parent of alice's and her runner.
@@ -102,4 +103,35 @@ test('a duplicate spawn keeps the first wake and adds none', async (t) => {
   assert.equal((await w.put(`/_electric/entities/${w.name}/child`, { wake })).status, 409)
   await work.append(run('run-0', 'done'))
   assert.deepEqual(await w.events(parent.url, 'wake'), [])
+})
+
+test('nobody is born below who stops or has stopped, by a spawn or a fork, and below who is paused they are', async (t) => {
+  const w = await world(t)
+  await w.type()
+  const other = await w.spawn(w.name, 'other')
+  const births = (parent, id) => [
+    w.put(`/_electric/entities/${w.name}/${id}-s`, { parent }),
+    w.post(`/_electric/entities${other.url}/fork`, { parent, instance_id: `${id}-f` }),
+  ]
+  const work = await w.working(w.name, 'parent')
+  const signal = async (name) => {
+    const answer = await w.post(`/_electric/entities${work.entity}/signal`, { signal: name })
+    assert.equal(answer.status, 200, answer.text)
+    return (await w.entity(work.entity)).status
+  }
+  const refusals = async (id) => {
+    for (const answer of await Promise.all(births(work.entity, id))) {
+      refused(answer, 409, 'NOT_RUNNING', `Parent entity "${work.entity}" is not accepting writes`)
+    }
+  }
+  assert.equal(await signal('SIGSTOP'), 'paused')
+  for (const answer of await Promise.all(births(work.entity, 'paused'))) assert.equal(answer.status, 201, answer.text)
+  assert.equal(await signal('SIGCONT'), 'running')
+  assert.equal(await signal('SIGTERM'), 'stopping')
+  await refusals('stopping')
+  assert.equal((await work.done()).status, 200)
+  assert.equal((await w.entity(work.entity)).status, 'stopped')
+  await refusals('stopped')
+  const children = (await w.get(`/_electric/entities?parent=${encodeURIComponent(work.entity)}`)).json
+  assert.deepEqual(children.map(({ url }) => url.split('/')[2]).sort(), ['paused-f', 'paused-s'])
 })

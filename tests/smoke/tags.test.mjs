@@ -97,6 +97,21 @@ test('an entity has 256 tags at most; those it has may change', async (t) => {
   assert.equal((await set('more', 'v')).status, 200)
 })
 
+test('no entity is born with more than 256 tags, and no fork with more than that of its source’s and its own', async (t) => {
+  const { w, url } = await tagged(t, { own: 'v' })
+  const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 'v']))
+  const fork = (tags) => w.post(`/_electric/entities${url}/fork`, { instance_id: 'fork', tags })
+  const spawn = (tags) => w.put(`/_electric/entities/${w.name}/born`, { tags })
+  for (const answer of [await spawn(many(257)), await fork(many(257))]) {
+    assert.deepEqual([answer.status, answer.json.error.details], [400, [{ path: '/tags', message: 'must NOT have more than 256 properties' }]])
+  }
+  refuses(await fork(many(256)), 409, 'LIMIT_EXCEEDED', `${url} already has the most tags that an entity may`)
+  for (const answer of [await spawn(many(256)), await fork({ ...many(255), own: 'w' })]) {
+    assert.equal(answer.status, 201, answer.text)
+    assert.equal(Object.keys((await w.entity((answer.json.root ?? answer.json).url)).tags).length, 256)
+  }
+})
+
 test('who may write to an entity may tag it', async (t) => {
   const { set } = await tagged(t, {}, { as: 'user:alice' })
   for (const [as, status] of [['user:alice', 200], ['system:framework', 200], [undefined, 200], ['user:bob', 401]]) {

@@ -126,6 +126,24 @@ test('each run wakes once, also in one append', async (t) => {
   assert.equal(new Set(rows.map((row) => row.key)).size, 3)
 })
 
+test('a run that begins anew under its name has the answer of that time', async (t) => {
+  const { work, wakes } = await family(t)
+  await work.append(run('r', 'one'))
+  await work.append([change('text_delta', 'k', { run_id: 'r', delta: 'between' })])
+  await work.append(run('r', 'two'))
+  assert.deepEqual((await wakes()).map((row) => row.value.finished_child.response), ['one', 'two'])
+})
+
+test('an answer is looked for in the first four megabytes of its run, and one with more behind them is marked', async (t) => {
+  const { w, work, wakes } = await family(t)
+  const [started] = run('r', '')
+  await work.append([started, delta('r', 'early')])
+  for (let n = 0; n < 5; n++) await work.append([change('note', `n${n}`, 'x'.repeat(1_000_000))])
+  await work.append([delta('r', 'late'), finish('r')])
+  const answer = { url: work.entity, type: w.name, run_status: 'completed', response: 'early', response_truncated: true }
+  assert.deepEqual((await wakes())[0].value.finished_child, answer)
+})
+
 test('two children that finish together wake the parent with both', async (t) => {
   const w = await world(t)
   await w.type()

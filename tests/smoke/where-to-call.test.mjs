@@ -60,6 +60,10 @@ for (const [url, message] of refused) {
       assert.equal(answer.status, 400, answer.text)
       assert.deepEqual(answer.json.error, { code: 'INVALID_REQUEST', message })
     }
+    // What is no URL of a shape at all is said in the words of shapes.
+    const shape = await w.post('/_electric/pg-sync/register', { options: { url, table: 't' } })
+    assert.equal(shape.status, 400, shape.text)
+    if (!shape.json.error.message.startsWith('pgSync url')) assert.equal(shape.json.error.message, message)
     assert.equal((await w.get(`/_electric/entity-types/${name}`)).status, 404)
     assert.equal((await w.get(`/_electric/entities/${w.name}/e`)).status, 404)
   })

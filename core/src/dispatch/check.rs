@@ -10,7 +10,7 @@ use crate::engine::{Done, Reply};
 use crate::entity::{Status, terminate};
 use crate::http::{Call, Error, Refusal, Request, Response, failure};
 use crate::limits::CHECKED;
-use crate::store::{EntityRow, Kind, MAX_INT, Read, SqlError, SubscriptionRow, TimerKind, Tx};
+use crate::store::{EntityRow, Kind, MAX_INT, Page, Read, SqlError, SubscriptionRow, TimerKind, Tx};
 use crate::subscription;
 use crate::tenant::Principal;
 
@@ -100,7 +100,7 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, after) = (call.store, may(call.by()?, call.request)?);
     let page = read.entities_after(after, CHECKED)?;
     let mut found = Vec::new();
-    for entity in &page {
+    for entity in &page.rows {
         found.extend(problems(&facts(read, entity)?).into_iter().map(|problem| problem.json(entity)));
     }
     Ok(Reply::Whole(Response::json(StatusCode::OK, &answer(&page, &found))))
@@ -111,7 +111,7 @@ pub(crate) fn repair(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let (tx, after) = (call.store, may(call.by()?, call.request)?);
     let page = tx.entities_after(after, CHECKED)?;
     let (mut found, mut left, mut repaired) = (Vec::new(), Vec::new(), 0);
-    for entity in &page {
+    for entity in &page.rows {
         let mut all = problems(&facts(tx, entity)?);
         found.extend(all.iter().map(|problem| problem.json(entity)));
         // One repair may bring another to light, or be another's too: each is judged anew.
@@ -146,9 +146,9 @@ fn may(by: &Principal, request: &Request) -> Result<i64, Error> {
     })
 }
 
-fn answer(page: &[EntityRow], problems: &[Json]) -> Json {
-    let next = page.last().filter(|_| page.len() == CHECKED).map(|last| last.id);
-    json!({ "checked": page.len(), "problems": problems, "next": next })
+fn answer(page: &Page<EntityRow>, problems: &[Json]) -> Json {
+    let next = page.rows.last().filter(|_| page.more).map(|last| last.id);
+    json!({ "checked": page.rows.len(), "problems": problems, "next": next })
 }
 
 fn facts(read: &Read<'_>, entity: &EntityRow) -> Result<Facts, SqlError> {

@@ -34,8 +34,7 @@ pub(crate) fn replace(
     if let Some(by) = asked_by.cloned().or_else(|| Principal::parse(&owner.created_by)) {
         permission::check(tx, &by, Permission::Write, &target)?;
     }
-    // What was asked of a route is from no agent.
-    let message = stored(owner, key, row, scheduled, asked_by.is_none())?;
+    let message = stored(owner, key, row, scheduled, asked_by)?;
     let at = scheduled.at.max(tx.now);
     match tx.manifest_send(owner.id, key)? {
         Some(same) if same.entity == target.id && same.message == message && same.due_at == at => return Ok(()),
@@ -56,9 +55,16 @@ fn cancel(tx: &Tx<'_>, send: &DelayedSend) -> Result<(), SqlError> {
     tx.disarm(send.due_at, TimerKind::Send, send.id)
 }
 
-/// The message of a row, with the row itself, so that it can be told what became of it.
-fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled, by_agent: bool) -> Result<String, Error> {
-    let sender = scheduled.sender.clone().unwrap_or_else(|| owner.url.clone());
+/// The message of a row, with the row itself, so that it can be told what became of it. It is from who asked a route for it,
+/// and otherwise from the agent whose manifest has the row, whoever the row says that it is from.
+fn stored(
+    owner: &EntityRow,
+    key: &str,
+    row: &Json,
+    scheduled: &Scheduled,
+    asked_by: Option<&Principal>,
+) -> Result<String, Error> {
+    let sender = asked_by.map_or_else(|| owner.url.clone(), Principal::url);
     let mut entry = row.clone();
     for (name, value) in [
         ("key", key),
@@ -72,7 +78,7 @@ fn stored(owner: &EntityRow, key: &str, row: &Json, scheduled: &Scheduled, by_ag
     let payload = RawValue::from_string(scheduled.payload.clone())
         .map_err(|e| SqlError::new(format!("a payload does not parse: {e}")))?;
     let message = Message {
-        from_agent: by_agent.then(|| sender.clone()),
+        from_agent: asked_by.is_none().then(|| sender.clone()),
         from: Some(sender),
         key: Some(format!("scheduled-{}", scheduled.producer)),
         ..Message::first(&payload, scheduled.message_type.clone())

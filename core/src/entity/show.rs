@@ -65,7 +65,7 @@ pub(crate) fn head(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 }
 
 /// The entities that the caller may read, newest first: those that are older than the one named `after`, and at most
-/// `limit`. Where there may be more, a header names the last.
+/// `limit`, or fewer where they are large. Where there may be more, a header names the last.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, by) = (call.store, call.by()?);
     let asked = |name: &str| call.request.query_one(name).filter(|v| !v.is_empty());
@@ -86,11 +86,8 @@ pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
         created_by: creator.as_deref(),
         before,
     };
-    let rows = read.readable_entities(by, filter, limit)?;
-    let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
-    let mut response = Response::json(StatusCode::OK, &views);
-    if let Some(last) = rows.last().filter(|_| rows.len() == limit) {
-        response.set("reveille-next", &last.url);
-    }
-    Ok(Reply::Whole(response))
+    let page = read.readable_entities(by, filter, limit)?;
+    let views: Vec<View<'_>> = page.rows.iter().map(View::of).collect();
+    let last = page.rows.last().filter(|_| page.more).map(|last| last.url.as_str());
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &views).paged(last)))
 }

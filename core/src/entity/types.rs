@@ -1,6 +1,7 @@
 //! Entity types: what is stored of them, and reading them (control plane, section 9).
 
 use http::StatusCode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,6 +13,7 @@ use crate::limits::LIST;
 use crate::permission::{Permission, check_type, may_type, type_grants};
 use crate::store::{EntityTypeRow, Read, SqlError, Tx};
 use crate::tenant::Principal;
+use crate::tenant::principal::COMPONENT;
 
 /// What a type is registered with. The three schemas are null when unset; the rest is left out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -103,23 +105,26 @@ impl<'a> View<'a> {
     }
 }
 
-/// `GET /_electric/entity-types`: those that the caller may spawn, by name.
+/// `GET /_electric/entity-types`: those that the caller may spawn, by name, after the one named `after`; fewer at once where
+/// they are large. Where there may be more, a header names the last.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let (read, by) = (call.store, call.by()?);
+    // A name is encoded as it is in a path: no header carries any text.
+    let after = call.request.query_one("after").unwrap_or_default();
+    let after = percent_decode_str(&after).decode_utf8_lossy();
     // What the host thinks of a type, only the host knows.
-    let rows = if read.config.authorise.is_some() {
-        let mut all = Vec::new();
-        for row in read.types_for(&Principal::dev_local(), LIST)? {
-            if may_type(read, by, Permission::Spawn, &row.name)? {
-                all.push(row);
-            }
+    let asked = read.config.authorise.is_some();
+    let whose = if asked { Principal::dev_local() } else { by.clone() };
+    let page = read.types_for(&whose, &after, LIST)?;
+    let mut views = Vec::with_capacity(page.rows.len());
+    for row in &page.rows {
+        if !asked || may_type(read, by, Permission::Spawn, &row.name)? {
+            views.push(View::of(row));
         }
-        all
-    } else {
-        read.types_for(by, LIST)?
-    };
-    let views: Vec<View<'_>> = rows.iter().map(View::of).collect();
-    Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
+    }
+    let last = page.rows.last().filter(|_| page.more);
+    let last = last.map(|last| utf8_percent_encode(&last.name, COMPONENT).to_string());
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &views).paged(last.as_deref())))
 }
 
 /// `GET /_electric/entity-types/{name}`.

@@ -121,6 +121,14 @@ impl Response {
         self
     }
 
+    /// Names the last of a page of a list behind which there may be more, as `after` takes it.
+    pub(crate) fn paged(self, last: Option<&str>) -> Self {
+        match last {
+            Some(last) => self.with("reveille-next", last),
+            None => self,
+        }
+    }
+
     /// Sets a header. A value that no header can carry is left out.
     pub fn set(&mut self, name: &'static str, value: impl AsRef<str>) {
         if let Ok(value) = HeaderValue::from_str(value.as_ref()) {

@@ -97,7 +97,7 @@ pub(crate) fn fill(tx: &Tx<'_>, id: i64) -> Result<(), SqlError> {
     let mut bytes = 0;
     for _ in 0..tx.config.fan_out {
         let Some(cursor) = membership.cursor.filter(|_| bytes < MEMBERS_BYTES) else { break };
-        let next = tx.entities_after(cursor, 1)?.pop();
+        let next = tx.entities_after(cursor, 1)?.rows.pop();
         membership.cursor = next.as_ref().map(|entity| entity.id);
         if let Some(entity) = next {
             bytes += entity.args.len() + entity.tags.len() + reconcile(tx, &membership, &entity)?;

@@ -79,13 +79,13 @@ fn spread(tx: &Tx<'_>, grant: &mut EntityGrant) -> Result<(), SqlError> {
     let mut left = tx.config.fan_out;
     while left > 0 {
         let children = tx.children_after(place.at, place.after, left)?;
-        for child in &children {
+        for child in &children.rows {
             reach(tx, grant, child)?;
             place.after = child.id;
         }
-        left -= children.len();
-        if left == 0 {
-            break;
+        left -= children.rows.len();
+        if children.more {
+            continue;
         }
         // Those were its last children.
         let Some(next) = tx.reached_by(grant.id, place.at, 1)?.pop() else {

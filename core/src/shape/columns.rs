@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::Scope;
 use crate::dispatch::journal::told;
-use crate::store::{Change, Columns, EntityRow, EntityTypeRow, Read, RunnerRow, SchemaSet, SqlError, Table};
+use crate::limits::PAGE_BYTES;
+use crate::store::{self, Change, Columns, EntityRow, EntityTypeRow, Read, RunnerRow, SchemaSet, SqlError, Table};
 
 /// A table as it is asked for.
 #[derive(Debug)]
@@ -351,62 +352,80 @@ impl<'r> Projector<'r> {
         let (read, owner) = (self.read, &scope.url);
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let seen = usize::try_from(after).unwrap_or(usize::MAX);
-        let rows: Vec<(i64, Columns)> = match spec.table {
+        let mut upto = None;
+        let whole = |rows: Vec<_>| {
+            let more = rows.len() >= PAGE;
+            (rows, more)
+        };
+        let (rows, more): (Vec<(i64, Columns)>, bool) = match spec.table {
             Table::Entities => {
                 let all = self.entities(scope, after)?;
-                all.iter().map(|e| Ok((e.id, self.entity(e)?))).collect::<Result<_, SqlError>>()?
+                let rows = all.rows.iter().map(|e| Ok((e.id, self.entity(e)?))).collect::<Result<_, SqlError>>()?;
+                (rows, all.more)
             }
             Table::DispatchState => {
                 let all = self.entities(scope, after)?;
-                all.iter().map(|e| Ok((e.id, told::state_of(read, e)?))).collect::<Result<_, SqlError>>()?
+                let rows =
+                    all.rows.iter().map(|e| Ok((e.id, told::state_of(read, e)?))).collect::<Result<_, SqlError>>()?;
+                (rows, all.more)
             }
             Table::WakeNotifications | Table::ConsumerClaims => return self.wakes(spec, &self.entities(scope, after)?),
             Table::Users => {
                 let all = read.principals_after(after, limit)?;
-                all.iter().map(|e| (e.id, e.user_columns().unwrap_or_default())).collect()
+                whole(all.iter().map(|e| (e.id, e.user_columns().unwrap_or_default())).collect())
             }
-            Table::EffectivePermissions if scope.by.is_system() => read.effective_after(after, limit)?,
-            Table::EffectivePermissions => read.effective_for(&scope.by, after, limit)?,
+            Table::EffectivePermissions if scope.by.is_system() => whole(read.effective_after(after, limit)?),
+            Table::EffectivePermissions => whole(read.effective_for(&scope.by, after, limit)?),
             Table::EntityTypes => {
                 let all = read.entity_types_from(seen, PAGE)?;
-                (after + 1..).zip(all.iter().map(EntityTypeRow::columns)).collect()
+                ((after + 1..).zip(all.rows.iter().map(EntityTypeRow::columns)).collect(), all.more)
             }
             Table::Runners | Table::RunnerDiagnostics => {
-                let mut all = read.runners_of(owner, ALL)?;
-                all.sort_by_key(|runner| runner.serial);
-                let left = all.iter().filter(|runner| runner.serial > after);
-                let shown = |runner: &RunnerRow| match spec.table {
-                    Table::Runners => Some((runner.serial, runner.columns())),
-                    _ => Some((runner.serial, runner.diagnostics_columns()?)),
+                let all = read.runners_after(owner, after, PAGE)?;
+                let columns = |runner: &RunnerRow| match spec.table {
+                    Table::Runners => Some(runner.columns()),
+                    _ => runner.diagnostics_columns(),
                 };
-                left.filter_map(shown).take(PAGE).collect()
+                upto = all.rows.last().map(|runner| runner.serial);
+                let shown = all.rows.iter().filter_map(|runner| Some((runner.serial, columns(runner)?)));
+                (shown.collect(), all.more)
             }
-            Table::TypeGrants | Table::Owners => Vec::new(),
+            Table::TypeGrants | Table::Owners => (Vec::new(), false),
         };
-        let upto = if rows.len() < PAGE { None } else { rows.last().map(|(place, _)| *place) };
+        let upto = upto.or(rows.last().map(|(place, _)| *place)).filter(|_| more);
         let rows: Vec<_> = rows.into_iter().map(|(place, columns)| (place, Row::of(spec, columns))).collect();
         Ok(Page { looked: rows.len(), upto, rows })
     }
 
     /// The newest wakes of some entities, in one of their tables: most entities have none.
-    fn wakes(&self, spec: &Spec, entities: &[EntityRow]) -> Result<Page, SqlError> {
+    fn wakes(&self, spec: &Spec, entities: &store::Page<EntityRow>) -> Result<Page, SqlError> {
         let mut rows = Vec::new();
-        for entity in entities {
+        for entity in &entities.rows {
             let wakes = told::rows_of(self.read, spec.table, entity)?;
             rows.extend(wakes.into_iter().map(|(_, columns)| (entity.id, Row::of(spec, columns))));
         }
-        let upto = if entities.len() < PAGE { None } else { entities.last().map(|entity| entity.id) };
-        Ok(Page { looked: entities.len(), upto, rows })
+        let upto = entities.rows.last().map(|entity| entity.id).filter(|_| entities.more);
+        Ok(Page { looked: entities.rows.len(), upto, rows })
     }
 
     /// A page of the entities that are seen.
-    fn entities(&self, scope: &Scope, after: i64) -> Result<Vec<EntityRow>, SqlError> {
+    fn entities(&self, scope: &Scope, after: i64) -> Result<store::Page<EntityRow>, SqlError> {
         let read = self.read;
         if scope.by.is_system() {
             return read.entities_after(after, PAGE);
         }
         let ids = read.readable_after(&scope.by, after, i64::try_from(PAGE).unwrap_or(i64::MAX))?;
-        ids.into_iter().filter_map(|id| read.entity_by_id(id).transpose()).collect()
+        let (mut rows, mut bytes, mut more) = (Vec::new(), 0, ids.len() >= PAGE);
+        for id in ids {
+            if bytes >= PAGE_BYTES {
+                more = true;
+                break;
+            }
+            let Some(entity) = read.entity_by_id(id)? else { continue };
+            bytes += entity.args.len() + entity.tags.len();
+            rows.push(entity);
+        }
+        Ok(store::Page { rows, more })
     }
 
     fn entity(&self, entity: &EntityRow) -> Result<Columns, SqlError> {
@@ -451,8 +470,6 @@ pub(super) fn rolled_back<'c>(
 
 /// How many rows are fetched at once.
 const PAGE: usize = 256;
-/// More runners than one owner has.
-const ALL: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use super::change::{columns, tenant, timestamp};
 use super::effective::readable;
 use super::schema_set::SchemaSet;
-use super::{Columns, Read, Row, SqlError, Table, Tx};
+use super::tx::count;
+use super::{Columns, Page, Read, Row, SqlError, Table, Tx};
 use crate::entity::{Status, principal};
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -146,17 +147,17 @@ impl Read<'_> {
     }
 
     /// Entities after one, in the order in which they came to be.
-    pub(crate) fn entities_after(&self, id: i64, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(select!("WHERE e.id > ?1 ORDER BY e.id LIMIT ?2"), &[id.into(), limit.into()], EntityRow::from)
+    pub(crate) fn entities_after(&self, id: i64, limit: usize) -> Result<Page<EntityRow>, SqlError> {
+        let sql = select!("WHERE e.id > ?1 ORDER BY e.id LIMIT ?2");
+        self.page(sql, &[id.into(), count(limit)], limit, EntityRow::from)
     }
 
     /// The children of an entity after one, in the order in which they came to be.
-    pub(crate) fn children_after(&self, parent: i64, id: i64, limit: usize) -> Result<Vec<EntityRow>, SqlError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(
+    pub(crate) fn children_after(&self, parent: i64, id: i64, limit: usize) -> Result<Page<EntityRow>, SqlError> {
+        self.page(
             select!("JOIN child c ON c.entity = e.id WHERE c.parent = ?1 AND c.entity > ?2 ORDER BY c.entity LIMIT ?3"),
-            &[parent.into(), id.into(), limit.into()],
+            &[parent.into(), id.into(), count(limit)],
+            limit,
             EntityRow::from,
         )
     }
@@ -179,8 +180,7 @@ impl Read<'_> {
         by: &Principal,
         filter: Filter<'_>,
         limit: usize,
-    ) -> Result<Vec<EntityRow>, SqlError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    ) -> Result<Page<EntityRow>, SqlError> {
         let url = by.url();
         let params = [
             (&url).into(),
@@ -191,14 +191,14 @@ impl Read<'_> {
             filter.parent.into(),
             filter.created_by.into(),
             filter.before.into(),
-            limit.into(),
+            count(limit),
         ];
         if by.is_system() {
             // The first three are named, so that both statements have the same parameters.
             let sql = select!("WHERE ?1 IS NOT NULL AND ?2 IS NOT NULL AND ?3 IS NOT NULL", filter!());
-            return self.all(sql, &params, EntityRow::from);
+            return self.page(sql, &params, limit, EntityRow::from);
         }
-        self.all(select!("WHERE e.id IN ", readable!(), filter!()), &params, EntityRow::from)
+        self.page(select!("WHERE e.id IN ", readable!(), filter!()), &params, limit, EntityRow::from)
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::change::{columns, tenant};
-use super::{Columns, Read, Row, SqlError, Table, Tx};
+use super::tx::count;
+use super::{Columns, Page, Read, Row, SqlError, Table, Tx};
 use crate::entity::Definition;
 use crate::tenant::Principal;
 use crate::time::Time;
@@ -62,26 +63,27 @@ impl Read<'_> {
     }
 
     /// Types by name, after so many.
-    pub(crate) fn entity_types_from(&self, seen: usize, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
+    pub(crate) fn entity_types_from(&self, seen: usize, limit: usize) -> Result<Page<EntityTypeRow>, SqlError> {
         let sql = "SELECT name, definition, schemas, revision, created_at, updated_at FROM entity_type ORDER BY name LIMIT ?1 OFFSET ?2";
-        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.all(sql, &[number(limit).into(), number(seen).into()], EntityTypeRow::from)
+        self.page(sql, &[count(limit), count(seen)], limit, EntityTypeRow::from)
     }
 
-    /// The types that a principal may spawn, by name.
-    pub(crate) fn types_for(&self, by: &Principal, limit: usize) -> Result<Vec<EntityTypeRow>, SqlError> {
-        self.all(
+    /// The types that a principal may spawn, by name, after one.
+    pub(crate) fn types_for(&self, by: &Principal, after: &str, limit: usize) -> Result<Page<EntityTypeRow>, SqlError> {
+        self.page(
             "SELECT t.name, t.definition, t.schemas, t.revision, t.created_at, t.updated_at FROM entity_type t \
-             WHERE ?1 OR EXISTS (SELECT 1 FROM type_grant g WHERE g.type = t.name AND g.subject IN (?2, ?3) \
+             WHERE t.name > ?6 AND (?1 OR EXISTS (SELECT 1 FROM type_grant g WHERE g.type = t.name AND g.subject IN (?2, ?3) \
              AND g.subject_kind = CASE g.subject WHEN ?3 THEN 'principal_kind' ELSE 'principal' END \
-             AND g.permission IN ('spawn', 'manage') AND (g.expires_at IS NULL OR g.expires_at > ?4)) ORDER BY t.name LIMIT ?5",
+             AND g.permission IN ('spawn', 'manage') AND (g.expires_at IS NULL OR g.expires_at > ?4))) ORDER BY t.name LIMIT ?5",
             &[
                 by.is_system().into(),
                 (&by.url()).into(),
                 by.kind().into(),
                 self.now.into(),
-                i64::try_from(limit).unwrap_or(i64::MAX).into(),
+                count(limit),
+                after.into(),
             ],
+            limit,
             EntityTypeRow::from,
         )
     }

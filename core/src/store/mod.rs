@@ -77,5 +77,5 @@ pub(crate) use stream::{Fork, StreamRow, is_json, media_type};
 pub(crate) use subscription::{Kind, PULL_WAKE, Seen, SubscriptionRow, WEBHOOK, WakeInFlight};
 pub(crate) use timer::{Timer, TimerKind};
 pub use tx::Read;
-pub(crate) use tx::Tx;
+pub(crate) use tx::{Page, Tx};
 pub(crate) use type_grant::TypeGrant;

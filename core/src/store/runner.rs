@@ -1,7 +1,8 @@
 //! Runners: processes behind a NAT that pull their work.
 
 use super::change::{columns, tenant, timestamp};
-use super::{Columns, Read, Row, SqlError, Table, Tx};
+use super::tx::count;
+use super::{Columns, Page, Read, Row, SqlError, Table, Tx};
 use crate::time::Time;
 
 /// A runner.
@@ -109,14 +110,16 @@ impl Read<'_> {
         Ok(self.runner(id)?.map(|r| r.id))
     }
 
-    /// The runners of an owner, newest first.
-    pub(crate) fn runners_of(&self, owner: &str, limit: usize) -> Result<Vec<RunnerRow>, SqlError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(
-            select!("WHERE owner = ?1 ORDER BY serial DESC LIMIT ?2"),
-            &[owner.into(), limit.into()],
-            RunnerRow::from,
-        )
+    /// The runners of an owner, newest first: those that are older than the one with a serial.
+    pub(crate) fn runners_of(&self, owner: &str, before: i64, limit: usize) -> Result<Page<RunnerRow>, SqlError> {
+        let sql = select!("WHERE owner = ?1 AND serial < ?2 ORDER BY serial DESC LIMIT ?3");
+        self.page(sql, &[owner.into(), before.into(), count(limit)], limit, RunnerRow::from)
+    }
+
+    /// The runners of an owner after the one with a serial, oldest first.
+    pub(crate) fn runners_after(&self, owner: &str, serial: i64, limit: usize) -> Result<Page<RunnerRow>, SqlError> {
+        let sql = select!("WHERE owner = ?1 AND serial > ?2 ORDER BY serial LIMIT ?3");
+        self.page(sql, &[owner.into(), serial.into(), count(limit)], limit, RunnerRow::from)
     }
 }
 

@@ -34,6 +34,16 @@ pub const MAX_VALUE: usize = 1_000_000;
 pub struct Row<'a>(pub &'a [Value<'a>]);
 
 impl<'a> Row<'a> {
+    /// How many bytes its texts and blobs have.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |value: &Value<'_>| match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(blob) => blob.len(),
+            Value::Null | Value::Int(_) => 0,
+        };
+        self.0.iter().map(bytes).sum()
+    }
+
     /// Column `i` as an integer.
     ///
     /// # Errors

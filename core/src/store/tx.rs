@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::effect::{Effect, Fetch, Notify, Topic, Touch};
 use crate::engine::{Counts, Slots};
 use crate::entropy::Draw;
+use crate::limits::PAGE_BYTES;
 use crate::stream::Offset;
 use crate::time::Time;
 
@@ -57,6 +58,31 @@ impl<'a> Read<'a> {
         Ok(rows)
     }
 
+    /// The first rows of a query that gives at most `limit`: until they are [`PAGE_BYTES`] together.
+    pub(super) fn page<T>(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        limit: usize,
+        mut each: impl FnMut(Row<'_>) -> Result<T, SqlError>,
+    ) -> Result<Page<T>, SqlError> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        let read = self.run(sql, params, &mut |row| {
+            if bytes >= PAGE_BYTES {
+                return Err(SqlError::new("enough"));
+            }
+            bytes += row.bytes();
+            rows.push(each(row)?);
+            Ok(())
+        });
+        let is_cut = bytes >= PAGE_BYTES;
+        if !is_cut {
+            read?;
+        }
+        let more = is_cut || rows.len() >= limit;
+        Ok(Page { rows, more })
+    }
+
     /// The first row of a query.
     pub(super) fn one<T>(
         &self,
@@ -85,6 +111,18 @@ impl<'a> Read<'a> {
         self.statements.set(self.statements.get() + 1);
         self.sql.run(sql, params, visit)
     }
+}
+
+/// A number of rows, as a parameter.
+pub(super) fn count(rows: usize) -> Value<'static> {
+    i64::try_from(rows).unwrap_or(sql::MAX_INT).min(sql::MAX_INT).into()
+}
+
+/// Rows, and whether there may be more.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) more: bool,
 }
 
 /// A command's transaction: a view that also writes. What it gathers leaves only if the command is kept.

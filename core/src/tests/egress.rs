@@ -100,3 +100,29 @@ fn a_type_whose_endpoint_is_no_longer_allowed_spawns_nothing() {
     let policy = json!({ "targets": [{ "type": "webhook", "url": "http://127.0.0.1:1/" }] });
     assert_eq!(w.put("/_electric/entities/t/a", &json!({ "dispatch_policy": policy })).status, 201);
 }
+
+/// A shape was registered, and then its server was taken off the list.
+#[test]
+fn a_shape_that_may_no_longer_be_called_is_not_asked() {
+    let mut w = World::new().restart_as(allowing("shapes.corp"));
+    let options = json!({ "options": { "url": "http://shapes.corp/v1/shape?s3cret", "table": "todos" } }).to_string();
+    w.batch(vec![World::command("POST", "/_electric/pg-sync/register", &[], &options)]);
+    let effect = w.fetches.remove(0).id;
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = vec![header("electric-handle", "h"), header("electric-offset", "0_0")];
+    let result = Ok(Answer { status: 200, headers, body: b"[]".to_vec() });
+    assert_eq!(got(w.batch(vec![Command::Outcome { effect, result }]).remove(0)).status, 200);
+    assert_eq!(w.fetches.len(), 1, "it is asked at once");
+
+    let mut w = w.restart_as(allowing(""));
+    w.fetches.clear();
+    w.pass(Span::secs(120));
+    assert!(w.fetches.is_empty());
+    assert_eq!(w.engine.in_flight(), 0);
+    let error = w.engine.sql().text("SELECT coalesce(error, '') FROM pg_sync");
+    assert!(error.starts_with("`http://shapes.corp` may not be called"), "{error}");
+
+    let mut w = w.restart_as(allowing("shapes.corp"));
+    w.pass(Span::secs(60));
+    assert_eq!(w.fetches.len(), 1);
+}

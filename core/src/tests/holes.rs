@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::world::World;
+use crate::limits::REGISTRATIONS;
 use crate::{Answer, Command, Span};
 
 const ALICE: [(&str, &str); 1] = [("electric-principal", "user:alice")];
@@ -164,4 +165,28 @@ fn an_expired_source_with_forks_is_refused_alike_before_and_after_its_timer() {
     assert_eq!(fork(&mut w, "/c"), 409);
     w.ask("DELETE", "/b", &[], &json!(null));
     assert_eq!(fork(&mut w, "/c"), 404);
+}
+
+/// A manifest is as long as its agent makes it; what it stands for is bounded.
+#[test]
+fn an_entity_observes_so_much_and_no_more() {
+    let mut w = World::new();
+    w.webhook_type("t");
+    w.put("/_electric/entities/t/a", &json!({ "initialMessage": 1 }));
+    let (_, token) = w.claim();
+    let ticks = json!({ "kind": "schedule", "scheduleType": "cron", "expression": "0 9 * * *" });
+    let row = |key: usize| json!({ "type": "manifest", "key": key.to_string(), "value": ticks, "headers": { "operation": "insert" } });
+    let rows: Vec<Json> = (0..=REGISTRATIONS).map(row).collect();
+    assert_eq!(w.append("/t/a", &token, &rows.into()).status, 204);
+    let held = |w: &World| w.engine.sql().number("SELECT count(*) FROM registration");
+    assert_eq!(held(&w), REGISTRATIONS as i64);
+    let why = "/t/a already holds the most wake registrations that one entity may";
+    let journal = w.get("/_reveille/entities/t/a/journal").body;
+    assert!(journal.contains(why), "{journal}");
+    let wake = json!({ "subscriberUrl": "/t/a", "sourceUrl": "/t/a", "condition": "runFinished" });
+    let refused = w.post("/_electric/wake", &wake);
+    assert_eq!((refused.status, refused.code().as_str()), (409, "LIMIT_EXCEEDED"), "{}", refused.body);
+    // What is observed already may be observed otherwise.
+    assert_eq!(w.append("/t/a", &token, &json!([row(7)])).status, 204);
+    assert_eq!(held(&w), REGISTRATIONS as i64);
 }

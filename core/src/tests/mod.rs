@@ -14,6 +14,7 @@ mod grants;
 mod handover;
 mod holes;
 mod laws;
+mod lists;
 mod long_forks;
 mod loops;
 mod mended;

@@ -17,7 +17,7 @@ pub(super) struct FinishedChild {
     response: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The response was longer than a wake carries; the child's stream holds all of it.
+    /// The response was longer than a wake carries, or its run than is read for it; the child's stream holds all of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     response_truncated: bool,
 }
@@ -44,7 +44,7 @@ pub(super) fn answered(
 ) -> Result<FinishedChild, SqlError> {
     let (mut text, mut errors, mut truncated) = (String::new(), Vec::new(), false);
     let Some(stream) = tx.stream_by_id(child.id)? else { return Ok(bare(child, status)) };
-    tx.entries(&stream, start, RESPONSE_READ, |_, entry| {
+    let read = tx.entries(&stream, start, RESPONSE_READ, |_, entry| {
         for message in messages(entry) {
             let event = Event::of(&message);
             if event.value_str("run_id").as_deref() != Some(run) {
@@ -64,7 +64,7 @@ pub(super) fn answered(
     Ok(FinishedChild {
         response: (!text.is_empty()).then_some(text),
         error: (status == "failed" && !errors.is_empty()).then(|| errors.join("\n")),
-        response_truncated: truncated,
+        response_truncated: truncated || read < stream.tail,
         ..bare(child, status)
     })
 }

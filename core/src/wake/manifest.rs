@@ -59,8 +59,6 @@ pub struct Scheduled {
     pub at: Time,
     /// The entity that it goes to.
     pub target: String,
-    /// In whose name; the manifest's owner when `None`.
-    pub sender: Option<String>,
     /// What it says, as JSON.
     pub payload: String,
     /// Its type.
@@ -215,7 +213,7 @@ fn scheduled(value: &Json) -> Send {
         return Send::Keep;
     };
     let payload = value["payload"].to_string();
-    Send::At(Scheduled { at, target, sender: text("senderUrl"), payload, message_type: text("messageType"), producer })
+    Send::At(Scheduled { at, target, payload, message_type: text("messageType"), producer })
 }
 
 /// The longest debounce or timeout.

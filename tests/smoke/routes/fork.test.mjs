@@ -55,6 +55,7 @@ route('POST /_electric/entities/{type}/{id}/fork', {
   refusals: [
     ...nowhere(),
     ...bodies({ tags: { a: 1 } }, at('/tags/a', 'must be string')),
+    ['too many tags', { body: { tags: Object.fromEntries(Array.from({ length: 257 }, (_, n) => [`k${n}`, 'v'])) } }, ...form, at('/tags', 'must NOT have more than 256 properties')],
     ['an id that is no text', { body: { instance_id: 1 } }, ...form, at('/instance_id', 'must be string')],
     ['a wait that is no number', { body: { waitTimeoutMs: '1' } }, ...form, at('/waitTimeoutMs', 'must be number')],
     ['a pointer that is none', { body: { fork_pointer: 1 } }, ...form, at('/fork_pointer', 'must be object')],

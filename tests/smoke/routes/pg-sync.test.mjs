@@ -12,7 +12,7 @@ const wrong = (path, message) => [{ path, message }]
 async function shapes(w) {
   const [shape, other, failing] = [await w.shape(), await w.shape(), await w.shape()]
   other.fail((response) => response.writeHead(200).end('<html>'))
-  failing.fail((response) => response.writeHead(500).end('oops'))
+  failing.fail((response) => response.writeHead(500).end('o'.repeat(2_000)))
   const type = await w.type()
   const { url: his } = await w.spawn(type, 'his', {}, { as: bob })
   const { url: mine } = await w.spawn(type, 'mine', {}, { as: alice })
@@ -39,9 +39,9 @@ route('POST /_electric/pg-sync/register', {
     ['a URL that is none', options({ url: 'nowhere' }), 400, INVALID, 'pgSync url "nowhere" is not a valid URL'],
     ['a database', options({ url: 'postgres://u:p@h/d' }), 400, INVALID, 'pgSync url "postgres:…" must be an HTTP(S) Electric shape endpoint, not a database connection string'],
     ['another’s entity', { body: { metadata: { entityUrl: '{his}' } } }, 401, 'UNAUTHORIZED', 'Principal is not allowed to write {his}'],
-    ['where the server may not call', options({ url: 'http://10.0.0.1/v1/shape' }), 400, INVALID, /10\.0\.0\.1/],
+    ['where the server may not call', options({ url: 'http://10.0.0.1/v1/shape' }), 400, INVALID, '`http://10.0.0.1` may not be called: it is not public; allow it with `--allow-webhook 10.0.0.1`'],
     ['where nobody answers', options({ url: 'http://127.0.0.1:1/v1/shape?secret=s' }), 400, INVALID, /^pgSync source at http:\/\/127\.0\.0\.1:1\/v1\/shape is unreachable: ./],
-    ['a shape that refuses', options({ url: '{failing}' }), 400, INVALID, 'pgSync source at {failing} rejected the shape request (500): oops'],
+    ['a shape that refuses', options({ url: '{failing}' }), 400, INVALID, `pgSync source at {failing} rejected the shape request (500): ${'o'.repeat(500)}`],
     ['what is no shape', options({ url: '{other}?secret=s' }), 400, INVALID, 'pgSync source at {other} responded but is not a shape log (missing electric-handle header) — the Electric shape API is usually served at {origin}/v1/shape'],
   ],
   answers: [

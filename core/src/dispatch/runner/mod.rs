@@ -73,7 +73,12 @@ impl<'a> View<'a> {
 
 /// The runner that the path names, if the caller owns it.
 pub(super) fn own<S>(call: &Call<'_, S>, read: &Read<'_>) -> Result<RunnerRow, Error> {
+    owned(call, read, &call.decoded("id")?)
+}
+
+/// The runner with an id, if the caller owns it.
+fn owned<S>(call: &Call<'_, S>, read: &Read<'_>, id: &str) -> Result<RunnerRow, Error> {
     let by = call.by()?;
-    let runner = read.runner(&call.decoded("id")?)?.ok_or(UnknownRunner)?;
+    let runner = read.runner(id)?.ok_or(UnknownRunner)?;
     if runner.owner == by.url() { Ok(runner) } else { Err(NotTheOwner.into()) }
 }

@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 
-use super::{View, own};
+use super::{View, own, owned};
 use crate::engine::Reply;
 use crate::http::{Call, Error, Refusal, Response};
 use crate::limits::LIST;
-use crate::store::Read;
+use crate::store::{MAX_INT, Read};
 use crate::tenant::Principal;
 
 /// The runner that the path names.
@@ -15,7 +15,8 @@ pub(crate) fn show(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     Ok(Reply::Whole(Response::json(StatusCode::OK, &View::of(&runner))))
 }
 
-/// The caller's runners, newest first.
+/// The caller's runners, newest first: those that are older than the one named `after`, and fewer at once where they are
+/// large. Where there may be more, a header names the last.
 pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     let by = call.by()?;
     if let Some(asked) = call.request.query_one("owner_principal").filter(|o| !o.is_empty()) {
@@ -28,7 +29,12 @@ pub(crate) fn list(call: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
             return Err(super::NotTheOwner.into());
         }
     }
-    let runners = call.store.runners_of(&by.url(), LIST)?;
-    let views: Vec<View<'_>> = runners.iter().map(View::of).collect();
-    Ok(Reply::Whole(Response::json(StatusCode::OK, &views)))
+    let before = match call.request.query_one("after").filter(|after| !after.is_empty()) {
+        Some(id) => owned(call, call.store, &id)?.serial,
+        None => MAX_INT,
+    };
+    let page = call.store.runners_of(&by.url(), before, LIST)?;
+    let views: Vec<View<'_>> = page.rows.iter().map(View::of).collect();
+    let last = page.rows.last().filter(|_| page.more).map(|last| last.id.as_str());
+    Ok(Reply::Whole(Response::json(StatusCode::OK, &views).paged(last)))
 }

@@ -2,7 +2,7 @@
 
 use super::TooLarge;
 use crate::http::Error;
-use crate::limits::FORK_ENTITIES;
+use crate::limits::{FORK_ARGS, FORK_ENTITIES};
 use crate::store::{EntityRow, Tx};
 
 /// An entity and everything below it.
@@ -22,7 +22,13 @@ pub(super) fn chosen(tx: &Tx<'_>, root: EntityRow, children: &[String]) -> Resul
 /// Adds what is below the entities of a list from the one at `next` on.
 fn descend(tx: &Tx<'_>, mut all: Vec<EntityRow>, mut next: usize) -> Result<Vec<EntityRow>, Error> {
     while let Some(parent) = all.get(next).map(|entity| entity.id) {
-        add(&mut all, tx.children_after(parent, 0, FORK_ENTITIES)?)?;
+        let (mut after, mut more) = (0, true);
+        while more {
+            let page = tx.children_after(parent, after, FORK_ENTITIES)?;
+            after = page.rows.last().map_or(after, |last| last.id);
+            more = page.more;
+            add(&mut all, page.rows)?;
+        }
         next += 1;
     }
     Ok(all)
@@ -32,6 +38,10 @@ fn add(all: &mut Vec<EntityRow>, more: impl IntoIterator<Item = EntityRow>) -> R
     all.extend(more);
     if all.len() > FORK_ENTITIES {
         let what = format!("it would be more than {FORK_ENTITIES} entities");
+        return Err(TooLarge { url: all[0].url.clone(), what });
+    }
+    if all.iter().map(|entity| entity.args.len() + entity.tags.len()).sum::<usize>() > FORK_ARGS {
+        let what = format!("their arguments and tags are more than {FORK_ARGS} bytes");
         return Err(TooLarge { url: all[0].url.clone(), what });
     }
     Ok(())
