@@ -66,20 +66,20 @@ impl<'a> Read<'a> {
         limit: usize,
         mut each: impl FnMut(Row<'_>) -> Result<T, SqlError>,
     ) -> Result<Page<T>, SqlError> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
+        let (mut rows, mut bytes, mut enough) = (Vec::new(), 0, false);
         let read = self.run(sql, params, &mut |row| {
             if bytes >= PAGE_BYTES {
+                enough = true;
                 return Err(SqlError::new("enough"));
             }
             bytes += row.bytes();
             rows.push(each(row)?);
             Ok(())
         });
-        let is_cut = bytes >= PAGE_BYTES;
-        if !is_cut {
+        if !enough {
             read?;
         }
-        let more = is_cut || rows.len() >= limit;
+        let more = enough || rows.len() >= limit;
         Ok(Page { rows, more })
     }
 
