@@ -57,7 +57,7 @@ export class Gate {
     } catch (error) {
       console.error(error)
       this.#gate = undefined
-      answer.refusal = { status: 500, headers: '', body: new Uint8Array() }
+      answer.refusal = { status: 500, headers: 'access-control-allow-origin: *\n', body: new Uint8Array() }
     }
     return answer
   }
