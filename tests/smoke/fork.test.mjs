@@ -223,6 +223,42 @@ test('what is scheduled is scheduled for the fork, too', async (t) => {
   }
 })
 
+test('what was sent before a fork branches off is not sent again, whatever its schedules say there', async (t) => {
+  const { w, fork } = await forking(t)
+  const work = await w.working(w.name, 'a')
+  const url = work.entity
+  const hook = await w.hook()
+  const { url: child } = await w.spawn(w.name, 'b', { parent: url, dispatch_policy: hook.policy })
+  await work.append([manifest(`child:${w.name}:b`, { kind: 'child', id: 'b', entity_url: child })])
+  const fireAt = new Date((await w.now()) + MINUTE).toISOString()
+  for (const [id, targetUrl] of [['own', url], ['down', child]]) {
+    const answer = await w.put(`/_electric/entities${url}/schedules/${id}`, { scheduleType: 'future_send', payload: id, fireAt, targetUrl })
+    assert.equal(answer.status, 200, answer.text)
+  }
+  await w.advance(MINUTE)
+  await (await w.woken(hook)).done()
+  const all = await w.events(url)
+  const payloads = async (of) => (await w.events(of, 'inbox')).map((event) => event.value.payload)
+  // A place behind each event: also behind a message, and before the row that says that it was sent.
+  let between = 0
+  for (let count = all.findIndex(({ key }) => key === 'schedule:own') + 1; count <= all.length; count++) {
+    const at = (sub_offset) => ({ fork_pointer: { offset: null, sub_offset }, waitTimeoutMs: 0 })
+    const { root, entities } = await fork(url, at(count))
+    const { entities: others } = await fork(root.url, at((await w.events(root.url)).length))
+    const { inherited } = await own(w, root.url)
+    const status = inherited.findLast(({ key }) => key === 'schedule:own').value.status
+    if (status === 'pending' && inherited.some(({ type, value }) => type === 'inbox' && value.payload === 'own')) between++
+    await w.advance(1000)
+    for (const [self, below] of [entities, others]) {
+      assert.equal((await payloads(self.url)).filter((payload) => payload === 'own').length, 1, `${count} of ${all.length}`)
+      assert.deepEqual(await payloads(below.url), ['down'], `${count} of ${all.length}`)
+      const rows = await w.events(self.url, 'manifest')
+      assert.equal(rows.findLast(({ key }) => key === 'schedule:own').value.status, 'sent')
+    }
+  }
+  assert.equal(between, 1)
+})
+
 test('a fork may branch off in the past', async (t) => {
   const { w, fork, refuses, ask } = await forking(t)
   const work = await w.working(w.name, 'a')

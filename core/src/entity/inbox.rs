@@ -9,6 +9,9 @@ use crate::http::Error;
 use crate::store::{EntityRow, StreamRow, Tx};
 use crate::stream::{Cause, Content, Why, write};
 
+/// What the key of a message begins with that a row of a manifest scheduled; its producer follows.
+pub(super) const SCHEDULED: &str = "scheduled-";
+
 /// A message on its way into an inbox.
 #[derive(Debug)]
 pub(super) struct Message<'a> {

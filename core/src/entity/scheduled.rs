@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
-use super::inbox::{Message, Stored};
+use super::inbox::{self, Message, Stored};
 use super::send::{NotAcceptingWrites, deliver};
 use super::show::EntityNotFound;
 use super::validate;
@@ -80,7 +80,7 @@ fn stored(
     let message = Message {
         from_agent: asked_by.is_none().then(|| sender.clone()),
         from: Some(sender),
-        key: Some(format!("scheduled-{}", scheduled.producer)),
+        key: Some(format!("{}{}", inbox::SCHEDULED, scheduled.producer)),
         ..Message::first(&payload, scheduled.message_type.clone())
     };
     Ok(message.stored_for(Some((&scheduled.producer, &entry))))

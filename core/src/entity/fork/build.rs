@@ -12,6 +12,7 @@ use super::reading::{Source, main};
 use super::reconcile::reconcile;
 use super::remap::Names;
 use super::replay::Told;
+use super::sends;
 use crate::dispatch::link;
 use crate::engine::Done;
 use crate::entity::inbox::{self, Message};
@@ -53,6 +54,7 @@ pub(super) fn build(
         copies.push(copy_entity(tx, by, &names, member, source, (n == 0).then_some(&root))?);
     }
     copy_states(tx, &names)?;
+    sends::remember(tx, &copies, point)?;
     let txid = format!("fork-{}", tx.draw.uuid());
     for copy in &mut copies {
         reconcile(tx, &names, copy, &txid)?;

@@ -13,6 +13,7 @@ mod reading;
 mod reconcile;
 mod remap;
 mod replay;
+mod sends;
 mod subtree;
 mod wait;
 

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::TooLarge;
 use super::point::{Point, events};
-use crate::entity::attachments;
+use crate::entity::{attachments, inbox};
 use crate::limits::{FORK_BYTES, FORK_ROWS, FORK_TOLD};
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
 use crate::stream::{Event, Offset};
+use crate::wake::{self, Scheduled, Send};
 
 /// The rows of a stream that may name what is forked with it: the last value of each, as JSON, by its key.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Told {
     pub(super) manifests: Rows,
     pub(super) statuses: Rows,
     pub(super) watermarks: Rows,
+    /// By their producers, the messages that rows of the manifest schedule, and whether they have come.
+    sends: BTreeMap<String, bool>,
     /// How much room all of them take.
     bytes: usize,
 }
@@ -77,15 +81,47 @@ impl Told {
             Some("manifest") => &mut self.manifests,
             Some("child_status") => &mut self.statuses,
             Some("replay_watermark") => &mut self.watermarks,
+            Some("inbox") => return self.hear_message(event),
             _ => return,
         };
         let Some(key) = event.key.as_deref() else { return };
         let room = |value: &str| ROW + key.len() + value.len();
-        let (was, is) = match event.value.filter(|_| event.operation.as_deref() != Some("delete")) {
-            Some(value) => (rows.insert(key.to_owned(), value.get().to_owned()), room(value.get())),
-            None => (rows.remove(key), 0),
+        let value = event.value.map(RawValue::get).filter(|_| event.operation.as_deref() != Some("delete"));
+        let was = match value {
+            Some(value) => rows.insert(key.to_owned(), value.to_owned()),
+            None => rows.remove(key),
         };
-        self.bytes = self.bytes + is - was.map_or(0, |was| room(&was));
+        self.bytes = self.bytes + value.map_or(0, room) - was.as_deref().map_or(0, room);
+        if event.kind.as_deref() == Some("manifest") {
+            self.hear_schedule(was.as_deref(), value);
+        }
+    }
+
+    /// A row takes the place of another. What it schedules may have come, if that one scheduled it, too.
+    fn hear_schedule(&mut self, was: Option<&str>, is: Option<&str>) {
+        let [was, is] = [was, is].map(|row| row.and_then(scheduled).map(|send| send.producer));
+        let had = was.as_ref().and_then(|producer| self.sends.remove(producer));
+        if let Some(producer) = is {
+            let has_come = had.is_some_and(|had| had && was.as_ref() == Some(&producer));
+            self.sends.insert(producer, has_come);
+        }
+    }
+
+    fn hear_message(&mut self, event: &Event<'_>) {
+        let producer = event.key.as_deref().and_then(|key| key.strip_prefix(inbox::SCHEDULED));
+        if let Some(has_come) = producer.and_then(|producer| self.sends.get_mut(producer)) {
+            *has_come = true;
+        }
+    }
+
+    /// The messages that rows of the manifest schedule.
+    pub(super) fn scheduled(&self) -> impl Iterator<Item = Scheduled> {
+        self.manifests.values().filter_map(|row| scheduled(row))
+    }
+
+    /// Whether a message came that a row of the manifest schedules.
+    pub(super) fn has_come(&self, producer: &str) -> bool {
+        self.sends.get(producer).is_some_and(|has| *has)
     }
 
     /// The URLs of the children that the manifest names.
@@ -112,6 +148,16 @@ impl Told {
 
     fn rows(&self) -> usize {
         self.manifests.len() + self.statuses.len() + self.watermarks.len()
+    }
+}
+
+/// The message that a row still schedules.
+fn scheduled(row: &str) -> Option<Scheduled> {
+    // Few rows do, and to parse all of them takes long.
+    let row = row.contains("future_send").then(|| parse(row))?;
+    match wake::manifest(&row).ok()?.send {
+        Send::At(scheduled) => Some(scheduled),
+        Send::Keep | Send::Cancel => None,
     }
 }
 

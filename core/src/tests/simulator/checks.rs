@@ -10,7 +10,7 @@ use super::members;
 use super::model::{Row, Target};
 use super::shapes;
 use super::watchers;
-use super::{files, kinds, rights, tables};
+use super::{files, kinds, notes, rights, tables};
 use crate::Time;
 use crate::entity::Status;
 
@@ -133,6 +133,7 @@ pub(super) fn check_streams(c: &mut Cluster) {
     shapes::check(c);
     files::check(c);
     kinds::check(c);
+    notes::check(c);
     tables::check(c);
     rights::check_seen(c);
     if c.dice.percent(50) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
-use super::super::world::{Got, World};
+use super::super::world::{Got, World, everybody};
 use super::chains::{self, Chain};
 use super::dice::Dice;
 use super::files::File;
@@ -16,6 +16,7 @@ use super::heard::Heard;
 use super::kinds::Kind;
 use super::members::{self, Membership};
 use super::model::{Delayed, Entity, Target};
+use super::notes;
 use super::registrations::Registration;
 use super::rights::Grant;
 use super::shapes::{self, Shape};
@@ -38,6 +39,8 @@ pub(super) struct Cluster {
     pub(super) watchers: Vec<Watcher>,
     pub(super) feeds: Vec<String>,
     pub(super) teams: Vec<Membership>,
+    /// Those who have come to be by what they did.
+    pub(super) came: Vec<&'static str>,
     pub(super) chains: Vec<Chain>,
     pub(super) shape: Shape,
     pub(super) works: Vec<Work>,
@@ -138,6 +141,7 @@ impl Cluster {
             watchers: Vec::new(),
             feeds: vec!["/feeds/a".to_owned(), "/feeds/b".to_owned()],
             teams: members::teams(),
+            came: Vec::new(),
             chains: Vec::new(),
             shape: Shape::default(),
             works: Vec::new(),
@@ -171,9 +175,10 @@ impl Cluster {
     }
 
     fn found(&mut self) {
-        self.world.webhook_type("hook");
+        let hook =
+            json!({ "targets": [{ "type": "webhook", "url": "https://agent.test/hook", "subscription_id": "hook" }] });
         let bare = json!({ "targets": [{ "type": "webhook", "url": "https://agent.test/shared" }] });
-        let mut types = vec![("bare".to_owned(), bare)];
+        let mut types = vec![("hook".to_owned(), hook), ("bare".to_owned(), bare)];
         for n in 0..3 {
             let id = format!("r{n}");
             assert_eq!(self.world.post("/_electric/runners", &json!({ "id": id, "label": "l" })).status, 201);
@@ -181,7 +186,10 @@ impl Cluster {
             self.runners.push(Runner { id, enabled: true, alive: true, offset: "-1".to_owned(), events: Vec::new() });
         }
         for (name, policy) in types {
-            let body = json!({ "name": name, "description": "d", "default_dispatch_policy": policy });
+            let body = json!({
+                "name": name, "description": "d", "default_dispatch_policy": policy,
+                "externally_writable_collections": notes::collections(), "permission_grants": everybody(),
+            });
             assert_eq!(self.world.post("/_electric/entity-types", &body).status, 201);
         }
         for feed in &self.feeds {

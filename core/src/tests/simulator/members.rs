@@ -23,6 +23,8 @@ pub(super) struct Membership {
     pub(super) path: Option<String>,
     /// What it said last of each entity.
     said: BTreeMap<usize, Tags>,
+    /// Of how many who act it has said that they came to be.
+    met: usize,
     state: State,
     /// When somebody looked at it last, and when somebody last observed it, for all that is known.
     looked: Time,
@@ -42,6 +44,7 @@ pub(super) fn teams() -> Vec<Membership> {
         team,
         path: None,
         said: BTreeMap::new(),
+        met: 0,
         state: State::Awake,
         looked: Time::ZERO,
         observed: Time::ZERO,
@@ -145,6 +148,28 @@ pub(super) fn retagged(c: &mut Cluster, entity: usize) {
     }
 }
 
+/// Somebody does something. The first time, that makes an entity of them, which belongs to everybody.
+pub(super) fn acts(c: &mut Cluster, url: &'static str) {
+    if c.came.contains(&url) {
+        return;
+    }
+    c.came.push(url);
+    for at in 0..c.teams.len() {
+        if c.teams[at].path.is_some() && c.teams[at].state == State::Awake {
+            meet(c, at);
+        }
+    }
+}
+
+/// Says of those who act that they came to be, if that has not been said.
+fn meet(c: &mut Cluster, at: usize) {
+    let it = &mut c.teams[at];
+    let (Some(path), None) = (it.path.clone(), it.team) else { return };
+    for url in c.came[std::mem::replace(&mut it.met, c.came.len())..].to_vec() {
+        c.changed(&path, Author::Server, &[Change::of("members", url)]);
+    }
+}
+
 /// Says what is now of an entity, if that has not been said.
 fn tell(c: &mut Cluster, at: usize, entity: usize) {
     let (it, of) = (&mut c.teams[at], &c.entities[entity]);
@@ -165,6 +190,7 @@ fn fill(c: &mut Cluster, at: usize) {
     for entity in 0..c.entities.len() {
         tell(c, at, entity);
     }
+    meet(c, at);
 }
 
 /// Something is about to be done: whoever observes a stream does so by now.
@@ -255,7 +281,9 @@ fn check_stream(c: &mut Cluster, at: usize) {
         }
     }
     let row = |value: &Json| (value["tags"].clone(), text(&value["status"]));
-    // Whoever acts is an entity, too, which the model does not follow.
+    let came = c.came.iter().filter(|url| there.contains_key(**url)).count();
+    assert_eq!(came, c.teams[at].met, "{path} has not said who came to be");
+    // The system is an entity, too, which the model does not follow.
     there.retain(|url, _| !url.starts_with("/principal/"));
     let told: BTreeMap<String, _> = there.iter().map(|(key, value)| (key.clone(), row(value))).collect();
     let known = |(entity, tags): (&usize, &Tags)| {

@@ -24,6 +24,7 @@ mod kinds;
 mod manifests;
 mod members;
 mod model;
+mod notes;
 mod operators;
 mod people;
 mod registrations;
@@ -126,6 +127,8 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "a copy has a file",
         "a subscription lapses",
         "a file is deleted",
+        "a note is added",
+        "a key is taken",
     ];
     // What few histories meet is asked of many.
     let rare = [

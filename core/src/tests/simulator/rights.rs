@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::super::world::Got;
 use super::cluster::{Cluster, text};
 use super::host::Op;
+use super::members;
 use super::people::{refuses, some};
 use super::tables;
 use crate::{Span, Time};
@@ -124,6 +125,7 @@ pub(super) fn sends(c: &mut Cluster) -> Option<Op> {
         }
         if !refuses(c, entity, got) {
             assert_eq!(got.status, 200, "{}", got.body);
+            members::acts(c, PEOPLE[by].1);
             c.arrive(entity, number, false);
             c.heard.insert("somebody may write".to_owned());
         }

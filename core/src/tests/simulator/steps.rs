@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
 use super::{
-    agents, chains, faults, files, forks, kinds, manifests, members, operators, people, rights, runners, shapes,
+    agents, chains, faults, files, forks, kinds, manifests, members, notes, operators, people, rights, runners, shapes,
     sources, tables, watchers,
 };
 
@@ -22,7 +22,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 64] = [
+const STEPS: [Step; 65] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -62,7 +62,7 @@ const STEPS: [Step; 64] = [
     asks("grant", 6, rights::grants),
     asks("revoke", 3, rights::revokes),
     asks("somebody looks", 3, rights::looks),
-    asks("somebody sends", 2, rights::sends),
+    asks("somebody sends", 4, rights::sends),
     asks("fork", 9, forks::asks),
     asks("subscribe to webhooks", 4, sources::subscribes),
     asks("unsubscribe", 1, sources::unsubscribes),
@@ -73,6 +73,7 @@ const STEPS: [Step; 64] = [
     asks("amend a type", 2, kinds::amends),
     asks("delete a type", 1, kinds::deletes),
     asks("edit a message", 3, kinds::edits),
+    asks("add a note", 4, notes::adds),
     asks("tick", 2, faults::ticks),
     asks("a lost answer", 1, faults::a_lost_answer_comes),
     asks("the shape answers", 5, shapes::answers),
