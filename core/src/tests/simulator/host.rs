@@ -105,7 +105,7 @@ impl Cluster {
     }
 
     /// One batch. Says whether the last of it was refused.
-    fn turn(&mut self, ops: Vec<Op>) -> bool {
+    pub(super) fn turn(&mut self, ops: Vec<Op>) -> bool {
         let mut was_refused = false;
         self.together = ops.len() > 1;
         let several = if ops.len() > 1 { " (together)" } else { "" };

@@ -165,7 +165,8 @@ pub(super) fn acts(c: &mut Cluster, url: &'static str) {
 fn meet(c: &mut Cluster, at: usize) {
     let it = &mut c.teams[at];
     let (Some(path), None) = (it.path.clone(), it.team) else { return };
-    for url in c.came[std::mem::replace(&mut it.met, c.came.len())..].to_vec() {
+    let met = std::mem::replace(&mut it.met, c.came.len());
+    for url in c.came.clone().into_iter().skip(met) {
         c.changed(&path, Author::Server, &[Change::of("members", url)]);
     }
 }

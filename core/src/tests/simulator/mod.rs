@@ -18,6 +18,7 @@ mod dice;
 mod faults;
 mod files;
 mod forks;
+mod handover;
 mod heard;
 mod host;
 mod kinds;
@@ -92,7 +93,7 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
             println!("{}", heard.told());
         }
     }
-    let refused = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET", "INVALID_SIGNAL"];
+    let refused = ["FENCED", "ALREADY_CLAIMED", "NO_PENDING_WORK", "NOT_RUNNING", "INVALID_OFFSET"];
     let besides = ["DUPLICATE_URL", "TOKEN_INVALID", "UNAUTHORIZED", "NOT_DEAD", "FORK_IN_PROGRESS"];
     let slow = [
         "fan-out",
@@ -129,6 +130,8 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "a file is deleted",
         "a note is added",
         "a key is taken",
+        "an entity is lent",
+        "who is lent sees less",
     ];
     // What few histories meet is asked of many.
     let rare = [
@@ -145,6 +148,7 @@ fn nothing_is_lost_doubled_or_stuck_whatever_happens() {
         "a type learns",
         "a type goes",
         "given up",
+        "INVALID_SIGNAL",
     ]
     .into_iter()
     .filter(|_| seeds >= 4 * SEEDS);

@@ -4,8 +4,8 @@ use super::cluster::Cluster;
 use super::dice::Dice;
 use super::host::Op;
 use super::{
-    agents, chains, faults, files, forks, kinds, manifests, members, notes, operators, people, rights, runners, shapes,
-    sources, tables, watchers,
+    agents, chains, faults, files, forks, handover, kinds, manifests, members, notes, operators, people, rights,
+    runners, shapes, sources, tables, watchers,
 };
 
 pub(super) struct Step {
@@ -22,7 +22,7 @@ enum How {
     Happens(fn(&mut Cluster)),
 }
 
-const STEPS: [Step; 65] = [
+const STEPS: [Step; 66] = [
     asks("spawn", 6, people::spawn),
     asks("send", 12, people::send),
     asks("schedule", 5, people::schedule),
@@ -78,6 +78,7 @@ const STEPS: [Step; 65] = [
     asks("a lost answer", 1, faults::a_lost_answer_comes),
     asks("the shape answers", 5, shapes::answers),
     asks("the shape answers too late", 1, shapes::answers_too_late),
+    happens("lend", 3, handover::lends),
     happens("the shape changes", 4, shapes::changes),
     happens("the shape rotates", 1, shapes::rotates),
     happens("a dashboard looks", 4, tables::looks),
