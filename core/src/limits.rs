@@ -43,7 +43,7 @@ pub const READ: usize = 1 << 20;
 /// The most forks that a stream may be away from the one that it began with.
 pub const FORKS: usize = 64;
 /// The most entities that are forked together: one transaction makes all of them.
-pub const FORK_ENTITIES: usize = 1024;
+pub const FORK_ENTITIES: usize = 4096;
 /// How long their main streams may be together: they are read back.
 pub const FORK_BYTES: i64 = 1 << 30;
 /// How much of that is read in one transaction, by those that begin, and again by those that go on.
