@@ -54,7 +54,7 @@ pub(super) fn build(
         copies.push(copy_entity(tx, by, &names, member, source, (n == 0).then_some(&root))?);
     }
     copy_states(tx, &names)?;
-    sends::remember(tx, &copies, point)?;
+    sends::remember(tx, &names, &copies, point.is_some())?;
     let txid = format!("fork-{}", tx.draw.uuid());
     for copy in &mut copies {
         reconcile(tx, &names, copy, &txid)?;

@@ -1,7 +1,7 @@
 //! What the rows of an entity's stream say at some place in it. This is the one decision that reads a stream back: of
 //! where a fork may branch off, no table knows what was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -20,8 +20,8 @@ pub(super) struct Told {
     pub(super) manifests: Rows,
     pub(super) statuses: Rows,
     pub(super) watermarks: Rows,
-    /// By their producers, the messages that rows of the manifest schedule, and whether they have come.
-    sends: BTreeMap<String, bool>,
+    /// The producers of the messages that rows of the manifest schedule and that have not come.
+    coming: BTreeSet<String>,
     /// How much room all of them take.
     bytes: usize,
 }
@@ -100,17 +100,15 @@ impl Told {
     /// A row takes the place of another. What it schedules may have come, if that one scheduled it, too.
     fn hear_schedule(&mut self, was: Option<&str>, is: Option<&str>) {
         let [was, is] = [was, is].map(|row| row.and_then(scheduled).map(|send| send.producer));
-        let had = was.as_ref().and_then(|producer| self.sends.remove(producer));
-        if let Some(producer) = is {
-            let has_come = had.is_some_and(|had| had && was.as_ref() == Some(&producer));
-            self.sends.insert(producer, has_come);
+        if was != is {
+            was.map(|producer| self.coming.remove(&producer));
+            self.coming.extend(is);
         }
     }
 
     fn hear_message(&mut self, event: &Event<'_>) {
-        let producer = event.key.as_deref().and_then(|key| key.strip_prefix(inbox::SCHEDULED));
-        if let Some(has_come) = producer.and_then(|producer| self.sends.get_mut(producer)) {
-            *has_come = true;
+        if let Some(producer) = event.key.as_deref().and_then(|key| key.strip_prefix(inbox::SCHEDULED)) {
+            self.coming.remove(producer);
         }
     }
 
@@ -119,9 +117,9 @@ impl Told {
         self.manifests.values().filter_map(|row| scheduled(row))
     }
 
-    /// Whether a message came that a row of the manifest schedules.
+    /// Whether a message came to this entity that a row of its manifest schedules for it.
     pub(super) fn has_come(&self, producer: &str) -> bool {
-        self.sends.get(producer).is_some_and(|has| *has)
+        !self.coming.contains(producer)
     }
 
     /// The URLs of the children that the manifest names.
