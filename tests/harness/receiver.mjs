@@ -24,7 +24,7 @@ export async function receiver() {
     inbox.put(request)
     if (answer === 'hang up') return req.socket.destroy()
     const body = answer.body === undefined ? '' : JSON.stringify(answer.body)
-    res.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+    res.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...answer.headers })
     res.end(body)
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -37,7 +37,7 @@ export async function receiver() {
     next: (where, timeout) => inbox.take(where, timeout),
     /** Requests that have come and were not taken. */
     untaken: inbox.arrived,
-    /** How to answer from now on: `{ status, body }`, `'hang up'`, or a function of the request giving one. */
+    /** How to answer from now on: `{ status, headers, body }`, `'hang up'`, or a function of the request giving one. */
     answer(how) {
       standing = typeof how === 'function' ? how : () => how
     },

@@ -51,6 +51,20 @@ for (const failure of [{ status: 500 }, { status: 404, body: { error: 'unknown t
   })
 }
 
+for (const status of [301, 302, 303, 307, 308]) {
+  test(`a redirection is not followed: ${status}`, async (t) => {
+    const w = await world(t)
+    await w.type()
+    const [hook, elsewhere] = [await w.hook(), await w.hook()]
+    hook.answerOnce({ status, headers: { location: elsewhere.url } })
+    await w.spawn(w.name, 'e', { dispatch_policy: hook.policy, initialMessage: 1 })
+    const first = await w.woken(hook)
+    const again = await w.advanceUntil(w.woken(hook), { step: 100 })
+    assert.equal(again.body.wakeId, first.body.wakeId, 'it has failed')
+    assert.deepEqual(elsewhere.all, [])
+  })
+}
+
 test('a retry is dropped when its wake is done', async (t) => {
   const w = await world(t)
   await w.type()
