@@ -250,9 +250,10 @@ impl Cluster {
     pub(super) fn kept(&self) -> Vec<(&'static str, String)> {
         let noted = |table: &&&str| TIME_AND_NOTES.iter().any(|noted| table.ends_with(noted));
         let kept = TABLES.iter().filter(|table| !noted(table)).map(|table| {
+            let table = if table.ends_with(" timer") { TIMERS } else { *table };
             let mut digest = Sha256::new();
             self.take_down(&[table], &mut digest);
-            (*table, format!("{:x}", digest.finalize()))
+            (table, format!("{:x}", digest.finalize()))
         });
         kept.collect()
     }
@@ -283,6 +284,9 @@ pub(super) fn text(json: &Json) -> String {
 pub(super) fn offset(json: &Json) -> i64 {
     Offset::parse(json.as_str().unwrap_or("")).unwrap_or_else(|| panic!("{json} is no offset")).bytes()
 }
+
+/// The timers but for those by which notes are forgotten.
+const TIMERS: &str = "SELECT * FROM timer WHERE kind <> 9";
 
 const TIME_AND_NOTES: [&str; 3] = [" clock", " subscription", " journal"];
 
