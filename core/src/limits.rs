@@ -12,6 +12,12 @@ pub const APPEND: usize = 8 << 20;
 pub const ATTACHMENT: usize = 25 << 20;
 /// How long what is sent beside it may be.
 pub const ATTACHMENT_FIELDS: usize = 256 << 10;
+/// The longest row of a manifest that stands for something.
+pub const MANIFEST_ROW: usize = BODY;
+/// How many characters of a reason the journal keeps.
+pub const WHY: usize = 1000;
+/// The longest expression of a cron.
+pub const CRON: usize = 1024;
 /// The most attachments of an entity.
 pub const ATTACHMENTS: i64 = 10_000;
 /// The longest id of one, and the longest name of a file.
@@ -22,6 +28,8 @@ pub const FORM_PARTS: usize = 32;
 pub const FORM_HEADERS: usize = 8 << 10;
 /// The deepest nesting of JSON that is accepted.
 pub const JSON_DEPTH: usize = 128;
+/// The same for the body of a command: what it holds is kept in rows, and those in others.
+pub const BODY_DEPTH: usize = JSON_DEPTH - 8;
 /// The most steps that one command spends on its schemas: some hundred milliseconds.
 pub const CHECK: usize = 4 << 20;
 /// The most complaints about one body or value.
@@ -106,6 +114,8 @@ pub const LEASES: [Span; 2] = [Span::secs(1), Span::secs(600)];
 pub const SIGNING_KEYS: usize = 8;
 /// The most tags of an entity.
 pub const TAGS: usize = 256;
+/// How long the arguments and the tags of an entity are together, when a tag is set.
+pub const TAGGED: usize = BODY;
 /// The longest key or value of a tag that is set by itself.
 pub const TAG: usize = 4096;
 /// The most grants on one entity, or on one type.

@@ -48,11 +48,16 @@ impl Time {
     }
 
     /// Reads a moment in ISO 8601, with its offset from UTC; or a day such as `2028-02-29`, which begins at midnight UTC.
+    /// The last days of the year 9999, by which many mean never, are the last moment that there is.
     #[must_use]
     pub fn parse_iso(text: &str) -> Option<Self> {
         let midnight = (text.len() == DAY.len()).then(|| format!("{text}T00:00:00Z"));
-        let moment = midnight.as_deref().unwrap_or(text).parse::<jiff::Timestamp>().ok()?;
-        Some(Self::from_millis(moment.as_millisecond()))
+        let text = midnight.as_deref().unwrap_or(text);
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return Some(Self::from_millis(moment.as_millisecond()));
+        }
+        let day = text.strip_prefix("9999-12-3")?;
+        format!("9998-12-3{day}").parse::<jiff::Timestamp>().ok().map(|_| Self::from_millis(LATEST))
     }
 
     /// ISO 8601 in UTC with milliseconds, the form of every timestamp on the wire: `2026-11-20T09:21:36.776Z`.
@@ -133,7 +138,10 @@ mod tests {
         let day = |text| Time::parse_iso(text).map(Time::iso);
         assert_eq!(day("2028-02-29").as_deref(), Some("2028-02-29T00:00:00.000Z"));
         assert_eq!(day("2028-02-29T08:00+02:00").as_deref(), Some("2028-02-29T06:00:00.000Z"));
-        for none in ["2027-02-29", "2028-02", "2028-02-29T", "tomorrow", "2028-02-29T08:00"] {
+        for never in ["9999-12-31", "9999-12-31T23:59:59.999Z", "9999-12-30T23:00:00+00:00"] {
+            assert_eq!(Time::parse_iso(never), Some(Time::from_millis(LATEST)), "{never}");
+        }
+        for none in ["9999-12-32", "2027-02-29", "2028-02", "2028-02-29T", "tomorrow", "2028-02-29T08:00"] {
             assert_eq!(day(none), None, "{none}");
         }
     }

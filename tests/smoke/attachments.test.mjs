@@ -189,6 +189,36 @@ test('an id that is taken is refused, and its bytes stay those of its row', asyn
   assert.equal((await rows()).length, 1)
 })
 
+test('an id that was given up is free, though forks have the file', async (t) => {
+  const { w, url, upload, attach, attachTo, download, remove } = await attaching(t)
+  await attach('a', 'first')
+  const fork = async (of) => (await w.post(`/_electric/entities${of}/fork`, {})).json.root.url
+  const one = await fork(url)
+  const two = await fork(one)
+  for (const of of [url, one]) assert.equal((await remove('a', { of })).status, 200)
+  refuses(await download('a'), 404, 'NOT_FOUND', 'Attachment not found')
+  await attach('a', 'second')
+  assert.equal((await attachTo(one, 'a', 'third')).status, 201)
+  const three = await fork(url)
+  for (const [of, text] of [[url, 'second'], [one, 'third'], [two, 'first'], [three, 'second']]) {
+    assert.equal((await download('a', { of })).text, text, of)
+    assert.equal((await w.get(`${of}/attachments/a?offset=-1`)).text, text, of)
+  }
+  refuses(await upload([file('new'), ['subject', subject], ['id', 'a']]), 409, INVALID, 'Attachment already exists at id "a"')
+  for (const of of [two, three, one, url]) assert.equal((await remove('a', { of })).status, 200)
+  for (const of of [url, one, two, three]) assert.equal((await download('a', { of })).status, 404)
+})
+
+test('a file has what came with it, also where JSON is odd', async (t) => {
+  const { upload, download } = await attaching(t)
+  const given = (meta) => upload([file('x'), ['subject', subject], ['id', 'a'], ['meta', meta]])
+  refuses(await given(`{"a":${'['.repeat(127)}${']'.repeat(127)}}`), 400, INVALID)
+  refuses(await given('{"a":1e400}'), 400, INVALID)
+  const answer = await given('{"a":"\\ud83d"}')
+  assert.equal(answer.status, 201, answer.text)
+  assert.equal((await download('a')).text, 'x')
+})
+
 test('an id that was given up has the new bytes, never the old', async (t) => {
   const { w, attach, download, remove } = await attaching(t)
   await attach('a', 'first and longest')

@@ -14,7 +14,7 @@ use crate::engine::Done;
 use crate::http::{Call, Error, Refusal, Response, failure};
 use crate::permission::{self, Permission};
 use crate::store::{EntityRow, Read, SqlError, StreamRow, Tx};
-use crate::stream::{Cause, Class, Content, write};
+use crate::stream::{Cause, Class, Content, json, write};
 use crate::tenant::Principal;
 use crate::time::Time;
 use crate::{subscription, wake};
@@ -105,7 +105,7 @@ pub(super) fn updated(
     if !is_update(entity, kind) {
         return Ok(());
     }
-    let payload: Json = serde_json::from_str(payload).unwrap_or_default();
+    let payload = json::parse(payload).unwrap_or_default();
     let event = identity(&payload["identity"], &json!({ "operation": "update", "txid": txid }));
     if let Some(mut stream) = tx.stream_by_id(entity.id)? {
         write(tx, &mut stream, &Content::Json(vec![&event]), Cause::outside(Class::Named))?;

@@ -7,14 +7,19 @@ use serde_json::{Value as Json, json};
 use super::inbox::{self, Message, Stored};
 use super::send::{NotAcceptingWrites, deliver};
 use super::show::EntityNotFound;
-use super::validate;
+use super::{principal, validate};
 use crate::dispatch::link;
-use crate::http::Error;
-use crate::store::{DelayedSend, EntityRow, SqlError, TimerKind, Tx};
+use crate::http::{Error, failure};
+use crate::store::{DelayedSend, EntityRow, MAX_VALUE, SqlError, TimerKind, Tx};
 use crate::stream::producer::Accepted;
-use crate::stream::{Cause, Class, Content, write};
+use crate::stream::{Cause, Class, Content, json, write};
 use crate::tenant::{Permission, Principal, permission};
-use crate::wake::{Scheduled, Send};
+use crate::wake::{self, Scheduled, Send};
+
+failure! {
+    /// A message is kept with the row that it tells, which holds it again.
+    TooLong => PAYLOAD_TOO_LARGE "INVALID_REQUEST", "the message is longer than the {MAX_VALUE} bytes that it and its schedule may take together"
+}
 
 /// Has a row of a manifest stand for this message and no other, or for none. One that is on its way already stays so.
 pub(crate) fn replace(
@@ -33,6 +38,7 @@ pub(crate) fn replace(
     let target = tx.entity(&scheduled.target)?.ok_or_else(|| EntityNotFound { url: scheduled.target.clone() })?;
     if let Some(by) = asked_by.cloned().or_else(|| Principal::parse(&owner.created_by)) {
         permission::check(tx, &by, Permission::Write, &target)?;
+        principal::check_update(&by, &target, scheduled.message_type.as_deref())?;
     }
     let message = stored(owner, key, row, scheduled, asked_by)?;
     let at = scheduled.at.max(tx.now);
@@ -43,6 +49,15 @@ pub(crate) fn replace(
     }
     let id = tx.insert_delayed_send(target.id, &message, at, Some((owner.id, key)))?;
     Ok(tx.arm(at, TimerKind::Send, id)?)
+}
+
+/// Refuses a row of a manifest whose message could not be kept beside it.
+pub(super) fn check_room(owner: &EntityRow, by: &Principal, key: &str, row: &str) -> Result<(), Error> {
+    let row = json::parse(row).unwrap_or_default();
+    match wake::manifest(&row).map(|entry| entry.send) {
+        Ok(Send::At(scheduled)) => stored(owner, key, &row, &scheduled, Some(by)).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// Cancels the message that a row of a manifest stood for, if there is one.
@@ -83,7 +98,8 @@ fn stored(
         key: Some(format!("{}{}", inbox::SCHEDULED, scheduled.producer)),
         ..Message::first(&payload, scheduled.message_type.clone())
     };
-    Ok(message.stored_for(Some((&scheduled.producer, &entry))))
+    let stored = message.stored_for(Some((&scheduled.producer, &entry)));
+    if stored.len() > MAX_VALUE { Err(TooLong.into()) } else { Ok(stored) }
 }
 
 /// A delayed send is due. It is dropped when its entity no longer takes messages, or no longer such a message; while a fork

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::send::NotAcceptingWrites;
 use super::show::{EntityNotFound, find_to_write};
-use super::{manifest_row, principal, validate};
+use super::{manifest_row, principal, scheduled, validate};
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
 use crate::schedule::cron::Spec;
@@ -37,6 +37,7 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     body.require("payload");
     let kind = body.choice("scheduleType", &["cron", "future_send"]).unwrap_or_default();
     let payload = body.raw("payload").unwrap_or(RawValue::NULL);
+    body.value("payload", payload);
     let row = if kind == "cron" { Row::cron(&body) } else { Row::send(&body) };
     body.check()?;
     permission::check(tx, by, Permission::Schedule, &entity)?;
@@ -61,6 +62,7 @@ pub(crate) fn put(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let mut value = value.to_string();
     value.pop();
     value.push_str(&format!(",\"payload\":{}}}", payload.get()));
+    scheduled::check_room(&entity, by, &key(&id), &value)?;
     write_row(tx, by, &entity, &id, "upsert", Some(&value))
 }
 
@@ -108,7 +110,8 @@ fn check_target(tx: &Tx<'_>, by: &Principal, url: &str, kind: Option<&str>, payl
         return Err(NotAcceptingWrites.into());
     }
     let registered = if kind.is_some() { tx.entity_type(&target.kind)? } else { None };
-    validate::message(tx, &target, registered.as_ref(), kind, Some(payload))
+    validate::message(tx, &target, registered.as_ref(), kind, Some(payload))?;
+    principal::check_update(by, &target, kind)
 }
 
 fn cron_row(id: &str, spec: &Spec, debounce: Option<i64>, timeout: Option<i64>) -> Json {

@@ -14,7 +14,7 @@ use super::view::View;
 use crate::dispatch::lock::ForkInProgress;
 use crate::engine::Done;
 use crate::http::{Body, Call, Error, Response, failure};
-use crate::limits::{TAG, TAGS};
+use crate::limits::{TAG, TAGGED, TAGS};
 use crate::store::{EntityRow, SqlError, Tx};
 use crate::stream::{Cause, Class, Content, write};
 use crate::tenant::{Permission, permission};
@@ -22,6 +22,12 @@ use crate::tenant::{Permission, permission};
 failure! {
     /// It has as many as it may.
     TooManyTags { url: String } => CONFLICT "LIMIT_EXCEEDED", "{url} already has the most tags that an entity may"
+}
+
+failure! {
+    /// What it has of arguments and tags is too long.
+    TagsTooLong { url: String } => CONFLICT "LIMIT_EXCEEDED",
+    "the arguments and tags of {url} would be longer than {TAGGED} bytes"
 }
 
 failure! {
@@ -83,6 +89,9 @@ fn apply(tx: &Tx<'_>, entity: &mut EntityRow, key: &str, value: Option<&str>) ->
         return Err(TooManyTags { url: entity.url.clone() }.into());
     }
     entity.tags = serde_json::to_string(&tags).expect("texts serialise");
+    if value.is_some() && entity.args.len() + entity.tags.len() > TAGGED {
+        return Err(TagsTooLong { url: entity.url.clone() }.into());
+    }
     entity.updated_at = tx.now;
     save(tx, entity)?;
     let event = event(tx, key, value, before.is_some());
@@ -102,7 +111,11 @@ pub(super) fn with(entity: &EntityRow, more: &[(String, String)]) -> Result<Stri
     if tags.len() > TAGS {
         return Err(TooManyTags { url: entity.url.clone() }.into());
     }
-    Ok(serde_json::to_string(&tags).expect("texts serialise"))
+    let tags = serde_json::to_string(&tags).expect("texts serialise");
+    if entity.args.len() + tags.len() > TAGGED {
+        return Err(TagsTooLong { url: entity.url.clone() }.into());
+    }
+    Ok(tags)
 }
 
 fn parse(entity: &EntityRow) -> Result<BTreeMap<String, String>, SqlError> {

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::{Refusal, Request};
-use crate::limits::{COMPLAINTS, JSON_DEPTH};
-use crate::stream::{depth, members, string};
+use crate::limits::{BODY_DEPTH, COMPLAINTS};
+use crate::stream::json::parse;
+use crate::stream::{depth, members, members_of, string};
 
 /// A JSON object from a request.
 pub(crate) struct Body<'a> {
@@ -23,18 +24,19 @@ impl<'a> Body<'a> {
     pub(crate) fn of(request: &'a Request) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(&request.body).map_err(|_| invalid())?;
         let text = if text.trim().is_empty() { "{}" } else { text };
-        if depth(text) > JSON_DEPTH {
+        if depth(text) > BODY_DEPTH {
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "INVALID_REQUEST",
-                format!("the JSON body nests deeper than {JSON_DEPTH}"),
+                format!("the JSON body nests deeper than {BODY_DEPTH}"),
             ));
         }
         let value: &RawValue = serde_json::from_str(text).map_err(|_| invalid())?;
         if !value.get().starts_with('{') {
             return Err(mismatch(vec![("/".to_owned(), "must be object".to_owned())]));
         }
-        Ok(Self { members: members(value.get()), complaints: RefCell::default() })
+        let members = members_of(value.get()).ok_or_else(invalid)?;
+        Ok(Self { members, complaints: RefCell::default() })
     }
 
     /// A member's JSON text; the last wins when it is repeated.
@@ -44,7 +46,16 @@ impl<'a> Body<'a> {
 
     /// A member as a JSON value.
     pub(crate) fn json(&self, name: &str) -> Option<Json> {
-        self.raw(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
+        self.raw(name).and_then(|raw| self.value(name, raw))
+    }
+
+    /// JSON text in the member `name` as a value. A number that is out of range is no value.
+    pub(crate) fn value(&self, name: &str, raw: &RawValue) -> Option<Json> {
+        let value = parse(raw.get()).ok();
+        if value.is_none() {
+            self.complain(format!("/{name}"), "must have no number that is out of range");
+        }
+        value
     }
 
     /// A string member.

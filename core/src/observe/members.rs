@@ -35,7 +35,7 @@ pub(crate) fn ensure_stream(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 fn tags(body: &Body<'_>) -> Result<BTreeMap<String, String>, Refusal> {
     let refuse = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message);
     let tags = match body.json("tags") {
-        None => return Ok(BTreeMap::new()),
+        None => return body.check().map(|()| BTreeMap::new()),
         Some(Json::Object(tags)) => tags,
         Some(_) => return Err(refuse("[agent-runtime] tags must be a plain object".to_owned())),
     };

@@ -236,6 +236,11 @@ impl Tx<'_> {
         )
     }
 
+    /// Gives a stream another path.
+    pub(crate) fn move_stream(&self, id: i64, path: &str) -> Result<(), SqlError> {
+        self.write("UPDATE stream SET path = ?2 WHERE id = ?1", &[id.into(), path.into()])
+    }
+
     /// Takes a stream's row away, and what little hangs on it; its entries are the sweep's.
     pub(crate) fn delete_stream_row(&self, id: i64) -> Result<(), SqlError> {
         self.write("DELETE FROM stream WHERE id = ?1", &[id.into()])

@@ -48,6 +48,15 @@ pub(crate) fn remove(tx: &Tx<'_>, mut stream: StreamRow) -> Result<(), SqlError>
     Ok(())
 }
 
+/// Deletes a stream, if it is not, so that its path is free: one that forks still read keeps none that can be asked for.
+pub(crate) fn give_way(tx: &Tx<'_>, stream: StreamRow) -> Result<(), SqlError> {
+    let (id, is_read, aside) = (stream.id, stream.refs > 0, format!("{}?{}", stream.path, stream.id));
+    if !stream.deleted {
+        remove(tx, stream)?;
+    }
+    if is_read { tx.move_stream(id, &aside) } else { Ok(()) }
+}
+
 /// A stream's timer is due: its time is over, unless it has been used since.
 pub(crate) fn expire(tx: &Tx<'_>, id: i64, due_at: Time) -> Result<(), SqlError> {
     let Some(mut stream) = tx.stream_by_id(id)?.filter(|s| s.lifetime.armed == Some(due_at)) else { return Ok(()) };

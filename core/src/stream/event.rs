@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::json;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -77,13 +78,16 @@ pub(crate) fn messages(entry: &[u8]) -> Vec<String> {
 
 /// The members of a JSON object in order; none when the text is something else.
 pub(crate) fn members(text: &str) -> Vec<(Cow<'_, str>, &RawValue)> {
-    if !text.trim_start().starts_with('{') {
-        return Vec::new();
-    }
-    serde_json::from_str::<Members<'_>>(text).map(|m| m.0).unwrap_or_default()
+    members_of(text).unwrap_or_default()
 }
 
-/// A JSON string's text.
+/// The members of a JSON object in order; `None` when the text is something else, or a name in it is no text.
+pub(crate) fn members_of(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    let members = text.trim_start().starts_with('{').then(|| serde_json::from_str::<Members<'_>>(text));
+    members?.ok().map(|members| members.0)
+}
+
+/// A JSON string's text. Half a surrogate pair in it counts as one character.
 pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     let text = value.get();
     if !text.starts_with('"') {
@@ -91,7 +95,7 @@ pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     }
     match serde_json::from_str::<&str>(text) {
         Ok(borrowed) => Some(Cow::Borrowed(borrowed)),
-        Err(_) => serde_json::from_str::<String>(text).ok().map(Cow::Owned),
+        Err(_) => json::mended(text).map(Cow::Owned),
     }
 }
 

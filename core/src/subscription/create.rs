@@ -138,6 +138,7 @@ impl Asks {
             (true, _, Some(path)) => Kind::Stream { path: path.clone() },
             (true, _, None) => return Err(invalid("a pull-wake subscription has a `wake_stream`")),
         };
+        body.check()?;
         let description = match body.json("description") {
             Some(Json::String(text)) if text.len() <= SUBSCRIPTION_TEXT => Some(text),
             Some(Json::String(_)) => return Err(invalid("the `description` is too long")),

@@ -12,11 +12,12 @@ use super::register::{Asked, NotTheSources, put, readable};
 use crate::dispatch::journal;
 use crate::entity::{attachments, scheduled};
 use crate::http::{Error, Refusal};
+use crate::limits::MANIFEST_ROW;
 use crate::observe::webhook_sources::{self, FilterName};
 use crate::permission;
 use crate::schedule::ticks;
 use crate::store::{EntityRow, SqlError, Tx};
-use crate::stream::{Event, shared_state};
+use crate::stream::{Event, json, shared_state};
 use crate::tenant::Principal;
 
 /// Projects the rows of a manifest among the events of an append. A message goes where who asked a route for it may send,
@@ -33,8 +34,15 @@ pub(crate) fn project(
             continue;
         };
         let value = event.value.filter(|_| event.operation.as_deref() != Some("delete"));
-        let value: Json = value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default();
-        projection.row(key, &value)?;
+        if value.is_some_and(|value| value.get().len() > MANIFEST_ROW) {
+            projection.refuse(key, &format!("it is longer than {MANIFEST_ROW} bytes"))?;
+            continue;
+        }
+        match value.map(|value| json::parse(value.get())) {
+            Some(Err(_)) => projection.refuse(key, "a number in it is out of range, or it nests too deep")?,
+            Some(Ok(value)) => projection.row(key, &value)?,
+            None => projection.row(key, &Json::Null)?,
+        }
     }
     // At the end, so that a row that goes and comes again takes nothing from who reads its state.
     for state in &projection.left {

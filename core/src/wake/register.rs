@@ -97,7 +97,7 @@ pub(crate) fn unregister(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 
 /// Reads a registration out of `raw`, the member `name` of a body (or the body itself). Complaints go to the body.
 pub(crate) fn ask(body: &Body<'_>, name: &str, raw: &RawValue, source: Option<String>) -> Option<Asked> {
-    let json: Json = serde_json::from_str(raw.get()).ok()?;
+    let json = body.value(name, raw)?;
     let at = |member: &str| if name.is_empty() { format!("/{member}") } else { format!("/{name}/{member}") };
     let root = if name.is_empty() { "/".to_owned() } else { format!("/{name}") };
     let text = |member: &str| match json.get(member) {

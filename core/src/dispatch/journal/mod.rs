@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::past::Past;
 use self::step::Step;
-use crate::limits::JOURNAL_STEPS;
+use crate::limits::{JOURNAL_STEPS, WHY};
 use crate::store::{EntityRow, Link, SqlError, SubscriptionRow, Tx};
 use crate::stream::{Cause, Matched, Offset, Why};
 use crate::time::Time;
@@ -177,7 +177,8 @@ pub(crate) fn debounced(
 
 /// A row of an entity's manifest asks for what cannot be.
 pub(crate) fn refused(tx: &Tx<'_>, entity: i64, key: &str, why: &str) -> Result<(), SqlError> {
-    lone(tx, entity, -1, vec![step::refused(tx, key, why)])
+    let why: String = why.chars().take(WHY).collect();
+    lone(tx, entity, -1, vec![step::refused(tx, key, &why)])
 }
 
 /// What is said of a chain of causes that is too deep.

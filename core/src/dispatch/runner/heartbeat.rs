@@ -17,7 +17,7 @@ pub(crate) fn heartbeat(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
     let lease = body.millis("lease_ms").map_or(LIVENESS, |ms| Span::millis(ms.min(LONGEST.as_millis())));
     let until = body.text("liveness_lease_expires_at");
     let offset = body.text("wake_stream_offset").or(body.text("wakeStreamOffset"));
-    let given = body.object("diagnostics").and_then(|raw| serde_json::from_str::<Json>(raw.get()).ok());
+    let given = body.object("diagnostics").and_then(|raw| body.value("diagnostics", raw));
     body.check()?;
     let until = until.map(|text| parse_time(&text)).transpose()?.unwrap_or(tx.now + lease);
     let diagnostics = given.as_ref().and_then(sanitise);

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::BYTES;
 use crate::http::multipart::{Form, boundary};
 use crate::http::{Refusal, Request, failure};
-use crate::limits::{ATTACHMENT, ATTACHMENT_FIELDS, ATTACHMENT_NAME, JSON_DEPTH, KEPT_HEADER};
+use crate::limits::{ATTACHMENT, ATTACHMENT_FIELDS, ATTACHMENT_NAME, BODY_DEPTH, KEPT_HEADER};
+use crate::stream::json::parse;
 use crate::stream::{depth, members, string};
 
 failure! {
@@ -166,7 +167,7 @@ fn given(form: &Form<'_>, name: &str) -> Option<String> {
 /// A field that is a JSON object; blank and null are absent.
 fn object(form: &Form<'_>, field: &'static str) -> Result<Option<Box<RawValue>>, Refusal> {
     let Some(text) = given(form, field) else { return Ok(None) };
-    if depth(&text) > JSON_DEPTH {
+    if depth(&text) > BODY_DEPTH || parse(&text).is_err() {
         return Err(BadJson { field }.into());
     }
     let value: Box<RawValue> = serde_json::from_str(&text).map_err(|_| BadJson { field })?;

@@ -19,7 +19,7 @@ use crate::subscription;
 use crate::tenant::{Permission, Principal, permission};
 
 failure! {
-    /// Another has the id, or forks still read one that had it.
+    /// Another has the id.
     AlreadyExists { id: String } => CONFLICT "INVALID_REQUEST", "Attachment already exists at id \"{id}\""
 }
 
@@ -45,10 +45,10 @@ pub(crate) fn upload(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {
 fn make_room(tx: &Tx<'_>, entity: &EntityRow, place: &Place) -> Result<(), Error> {
     let known = tx.attachment(entity.id, &place.name)?.is_some();
     if let Some(stream) = tx.stream(&place.path)? {
-        if known || stream.deleted || stream.refs > 0 {
+        if known && !stream.deleted {
             return Err(AlreadyExists { id: place.id.clone() }.into());
         }
-        stream::remove(tx, stream)?;
+        stream::give_way(tx, stream)?;
     }
     if !known && tx.attachments_of(entity.id)? >= ATTACHMENTS {
         return Err(TooMany { url: entity.url.clone() }.into());

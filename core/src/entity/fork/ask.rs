@@ -1,7 +1,6 @@
 //! `POST …/fork`: what is asked for, and what is wrong with that whatever the entities are doing.
 
 use http::StatusCode;
-use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::wait::Waiting;
@@ -126,7 +125,7 @@ fn parent(tx: &Tx<'_>, by: &Principal, url: &str) -> Result<EntityRow, Error> {
 }
 
 fn pointer(body: &Body<'_>) -> Option<Place> {
-    let pointer: Json = serde_json::from_str(body.object("fork_pointer")?.get()).ok()?;
+    let pointer = body.value("fork_pointer", body.object("fork_pointer")?)?;
     for name in ["offset", "sub_offset"] {
         if pointer.get(name).is_none() {
             body.complain("/fork_pointer".to_owned(), format!("must have required property '{name}'"));

@@ -11,7 +11,7 @@ use super::point::{Point, events};
 use crate::entity::{attachments, inbox};
 use crate::limits::{FORK_BYTES, FORK_ROWS, FORK_TOLD};
 use crate::store::{EntityRow, SqlError, StreamRow, Tx};
-use crate::stream::{Event, Offset};
+use crate::stream::{Event, Offset, json};
 use crate::wake::{self, Scheduled, Send};
 
 /// The rows of a stream that may name what is forked with it: the last value of each, as JSON, by its key.
@@ -161,7 +161,7 @@ fn scheduled(row: &str) -> Option<Scheduled> {
 
 /// A row's value.
 pub(super) fn parse(value: &str) -> Json {
-    serde_json::from_str(value).unwrap_or_default()
+    json::parse(value).unwrap_or_default()
 }
 
 /// Refuses to read back more than anybody has patience for.

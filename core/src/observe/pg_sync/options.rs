@@ -59,6 +59,8 @@ impl Options {
         }
         body.check()?;
         let options = body.json("options").unwrap_or_default();
+        let given = body.json("metadata").unwrap_or_default();
+        body.check()?;
         let text = |name: &str| options[name].as_str().map(str::to_owned);
         let (url, table) = (text("url").unwrap_or_default(), text("table").unwrap_or_default());
         for (name, value) in [("url", &url), ("table", &table)] {
@@ -72,7 +74,7 @@ impl Options {
             Json::Object(all) => Some(Params::Map(object(all.iter().map(|(k, v)| (k.clone(), owned(v)))))),
             _ => None,
         };
-        let asked = [&body.json("metadata").unwrap_or_default(), &options["metadata"]];
+        let asked = [&given, &options["metadata"]];
         let metadata = metadata(by, &asked);
         let replica = text("replica").unwrap_or_else(|| "default".to_owned());
         Ok(Self {

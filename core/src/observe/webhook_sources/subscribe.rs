@@ -2,7 +2,6 @@
 //! manifest, and its registration follows from that row (control plane, section 10.13).
 
 use http::StatusCode;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
 use super::catalogue::Contract;
@@ -93,8 +92,8 @@ struct Asked {
 
 impl Asked {
     fn of(body: &Body<'_>) -> Result<Self, Refusal> {
-        let lifetime = body.object("lifetime").map(RawValue::get).map(serde_json::from_str::<Json>);
-        let lifetime = lifetime.and_then(Result::ok).unwrap_or_else(|| json!({ "kind": "until_entity_stopped" }));
+        let lifetime = body.object("lifetime").and_then(|raw| body.value("lifetime", raw));
+        let lifetime = lifetime.unwrap_or_else(|| json!({ "kind": "until_entity_stopped" }));
         match (lifetime["kind"].as_str(), &lifetime["at"]) {
             (Some("until_entity_stopped" | "manual"), _) | (Some("expires_at"), Json::String(_)) => {}
             (Some("expires_at"), Json::Null) => {
@@ -103,7 +102,8 @@ impl Asked {
             (Some("expires_at"), _) => body.complain("/lifetime/at".to_owned(), "must be string"),
             _ => body.complain("/lifetime".to_owned(), "must match a schema in anyOf"),
         }
-        let params = body.object("params").and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let params = body.object("params").and_then(|raw| body.value("params", raw)).map(serde_json::from_value);
+        let params = params.and_then(Result::ok);
         let asked = Self {
             key: body.required_text("webhookKey"),
             bucket: body.text("bucketKey"),

@@ -39,6 +39,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use fields::Fields;
+
+use crate::limits::CRON;
 pub use next::next_fire;
 
 /// An expression in a time zone, understood.
@@ -73,7 +75,7 @@ impl Spec {
     /// [`CronError::Timezone`], before [`CronError::Expression`].
     pub fn parse(expression: &str, timezone: Option<&str>) -> Result<Self, CronError> {
         let raw = timezone.unwrap_or(UTC);
-        let zone = zone::canonical(raw).ok_or_else(|| CronError::Timezone(raw.to_owned()))?;
+        let zone = zone::canonical(raw).ok_or_else(|| CronError::Timezone(shown(raw)))?;
         Self::new(expression, &zone, None)
     }
 
@@ -111,10 +113,16 @@ impl Spec {
 
     fn new(expression: &str, zone: &str, path: Option<&str>) -> Result<Self, CronError> {
         let clock = zone::find(zone).ok_or_else(|| CronError::Timezone(zone.to_owned()))?;
-        let fields = Fields::parse(expression).ok_or_else(|| CronError::Expression(expression.to_owned()))?;
+        let fields = Some(expression).filter(|expression| expression.len() <= CRON).and_then(Fields::parse);
+        let fields = fields.ok_or_else(|| CronError::Expression(shown(expression)))?;
         let path = path.map_or_else(|| encode(expression, zone), str::to_owned);
         Ok(Self { expression: expression.to_owned(), zone: zone.to_owned(), path, fields, clock })
     }
+}
+
+/// What an error shows of a text that may be long.
+fn shown(text: &str) -> String {
+    text.chars().take(CRON).collect()
 }
 
 /// What a path says, in this order.

@@ -15,8 +15,6 @@ pub(super) struct File {
     pub(super) id: &'static str,
     /// None: it was deleted.
     pub(super) bytes: Option<String>,
-    /// A fork may still read what it was, so that its id may not be free.
-    pub(super) shared: bool,
 }
 
 const IDS: [&str; 3] = ["f", "g", "h"];
@@ -38,16 +36,14 @@ pub(super) fn attaches(c: &mut Cluster) -> Option<Op> {
             return;
         }
         let known = c.files.iter().position(|file| file.entity == entity && file.id == id);
-        let (taken, shared) = known.map_or((false, false), |at| (c.files[at].bytes.is_some(), c.files[at].shared));
-        if taken || got.status == 409 {
-            assert!(taken || shared, "{url} has no {id}: {}", got.body);
+        if known.is_some_and(|at| c.files[at].bytes.is_some()) {
             assert_eq!((got.status, got.code()), (409, "INVALID_REQUEST".to_owned()), "{}", got.body);
             return;
         }
         assert_eq!(got.status, 201, "{}", got.body);
         c.heard.insert(if known.is_some() { "an id is used again" } else { "a file is attached" }.to_owned());
         c.files.retain(|file| file.entity != entity || file.id != id);
-        c.files.push(File { entity, id, bytes: Some(bytes), shared: false });
+        c.files.push(File { entity, id, bytes: Some(bytes) });
         written(c, entity, id);
     }))
 }

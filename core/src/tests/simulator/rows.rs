@@ -177,13 +177,12 @@ fn wake(wake: &Json) -> Option<(Condition, Terms)> {
 pub(super) fn files(c: &mut Cluster, source: usize, copy: usize, events: &[Json]) {
     for (key, row) in manifest(events) {
         let Some(name) = key.strip_prefix("attachment:") else { continue };
-        let known = c.files.iter_mut().find(|file| file.entity == source && file.id == name);
+        let known = c.files.iter().find(|file| file.entity == source && file.id == name);
         let Some(file) = known.filter(|file| file.bytes.is_some()) else { continue };
-        file.shared = true;
         let id = file.id;
         let same = |bytes: &String| format!("{:x}", Sha256::digest(bytes)) == row["sha256"].as_str().unwrap_or("");
         let bytes = file.bytes.clone().filter(same);
-        c.files.push(File { entity: copy, id, bytes, shared: false });
+        c.files.push(File { entity: copy, id, bytes });
         c.heard.insert("a copy has a file".to_owned());
     }
 }
