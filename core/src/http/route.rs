@@ -241,7 +241,8 @@ pub(crate) fn is_subscription(config: &Config, path: &str) -> bool {
 pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
     let streams = ["/_electric/shared-state/", "/_electric/pg-sync/"];
     let control = is_under(below, "/_electric") && !streams.iter().any(|prefix| below.starts_with(prefix));
-    let reserved = config.stream_root.is_empty() && (control || is_under(below, "/_reveille"));
+    let others = ["/_reveille", UI].iter().any(|prefix| is_under(below, prefix));
+    let reserved = config.stream_root.is_empty() && (control || others);
     // Where the native host tells its metrics, no other host has a stream either.
     let metrics = config.stream_root.is_empty() && below == "/metrics";
     below.len() > 1 && below.len() <= PATH && !reserved && !metrics && !is_under(below, "/__ds")
@@ -251,6 +252,9 @@ pub(crate) fn is_stream(config: &Config, below: &str) -> bool {
 fn elsewhere(config: &Config, method: &Method, below: &str) -> Handler {
     if is_under(below, "/__ds") {
         return Handler::Read(no_control_route);
+    }
+    if config.stream_root.is_empty() && is_under(below, UI) && matches!(*method, Method::GET | Method::HEAD) {
+        return Handler::Read(no_app);
     }
     if !is_stream(config, below) {
         return Handler::Read(nothing);
@@ -333,6 +337,15 @@ fn health(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
 fn nothing(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
     Ok(Reply::Whole(Response::empty(StatusCode::NOT_FOUND)))
 }
+
+/// Where a host that has a web app would have answered.
+fn no_app(_: &Call<'_, Read<'_>>) -> Result<Reply, Error> {
+    let (code, message) = ("AGENT_UI_NOT_FOUND", "Agent UI build artifacts are missing");
+    Err(Refusal::new(StatusCode::NOT_FOUND, code, message).into())
+}
+
+/// Where a web app is served, by hosts that have one.
+const UI: &str = "/__agent_ui";
 
 /// Where a server whose streams are another's would be told of its subscriptions. Ours tell the agents themselves.
 fn subscription_webhook(call: &Call<'_, Tx<'_>>) -> Result<Done, Error> {

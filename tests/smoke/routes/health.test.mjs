@@ -35,6 +35,9 @@ const nowhere = [
   ['PUT', '/_electric/pg-sync/anything'],
   ['POST', '/_electric/mock-agent-handler'],
   ['POST', '/'],
+  ['PUT', '/__agent_ui/app.js'],
+  ['POST', '/__agent_ui/'],
+  ['DELETE', '/__agent_ui'],
 ]
 for (const [method, path] of nowhere) {
   test(`${method} ${path} is a bare 404`, async (t) => {
@@ -46,6 +49,17 @@ for (const [method, path] of nowhere) {
     assert.equal(answer.headers['access-control-allow-origin'], '*')
   })
 }
+
+test('where no web app is served there is nothing else either', async (t) => {
+  const w = await world(t)
+  for (const path of ['/__agent_ui', '/__agent_ui/', '/__agent_ui/assets/app.js']) {
+    const answer = await w.get(path)
+    assert.equal(answer.status, 404, path)
+    assert.deepEqual(answer.json, { error: { code: 'AGENT_UI_NOT_FOUND', message: 'Agent UI build artifacts are missing' } })
+    assert.equal((await w.head(path)).status, 404, path)
+  }
+  assert.equal((await w.put(`/__agent_ui-${w.name}`, undefined)).status, 201, 'a stream')
+})
 
 test('dots in a path are resolved before it is matched', async (t) => {
   const w = await world(t)
